@@ -1,0 +1,1 @@
+"""Groundswell's stream processors and what they share."""

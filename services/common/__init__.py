@@ -1,0 +1,1 @@
+"""Ground floor: only what must not diverge between services."""

@@ -1,0 +1,38 @@
+"""Dead letters: the original key and bytes, untouched, with Kafka Connect's error headers. No personal data in them."""
+
+from __future__ import annotations
+
+from services.common.outcome import Reject
+from services.common.records import Header, Output, Record
+
+_ERRORS = "__connect.errors."
+SPARE_BYTES = 64 * 1024
+"""How much larger than its source a dead letter may be, for the headers."""
+
+
+def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) -> Output:
+    """Return the dead letter of *record*.
+
+    Headers that the record brought along are kept, except an older set of ours: a replayed letter that fails again tells of its
+    latest failure, and ``attempt`` counts on.
+    """
+    earlier = {name: value for name, value in record.headers if name.startswith(_ERRORS)}
+    attempts = int(earlier.get(f"{_ERRORS}attempt", b"0") or b"0") + attempt
+    kept = tuple(header for header in record.headers if not header[0].startswith(_ERRORS))
+    headers: tuple[Header, ...] = (
+        *kept,
+        (f"{_ERRORS}topic", record.topic.encode()),
+        (f"{_ERRORS}partition", str(record.partition).encode()),
+        (f"{_ERRORS}offset", str(record.offset).encode()),
+        (f"{_ERRORS}stage", b"VALUE_CONVERTER"),
+        (f"{_ERRORS}exception.class.name", reject.reason.encode()),
+        (f"{_ERRORS}exception.message", reject.detail.encode()),
+        (f"{_ERRORS}attempt", str(attempts).encode()),
+        (f"{_ERRORS}service", service.encode()),
+    )
+    return Output(topic_of(service), record.key, record.value, record.key or record.origin.encode(), headers)
+
+
+def topic_of(service: str) -> str:
+    """Return the name of a service's dead-letter topic."""
+    return f"{service}.deadletter"

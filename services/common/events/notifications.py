@@ -1,0 +1,87 @@
+"""What the notifier publishes: alerts to be sent, and what became of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from services.common.clock import Micros
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alert:
+    """One message to one person about one idea's release, for the worker that owns the person to send."""
+
+    TOPIC: ClassVar[str] = "notifications.outbox"
+
+    alert_id: str
+    workspace: str
+    board: str
+    person_id: str
+    idea_id: str
+    """The idea that the person's feedback was linked to."""
+    root_id: str
+    """Where that idea's pointers ended when the alert was made."""
+    feedback_id: str
+    status: str
+    title: str
+    quote: str
+    """The person's own words."""
+    attempt: int
+    """1 first; a retry of a due row is the next."""
+    created_at: Micros
+    release_id: str
+    release_name: str | None = None
+    release_url: str | None = None
+
+    def key(self) -> str:
+        """Return the alert's id."""
+        return self.alert_id
+
+    def partition_key(self) -> str:
+        """Return the person's id."""
+        return self.person_id
+
+
+OutcomeType: TypeAlias = Literal[
+    "unknown",
+    "pending",
+    "sent",
+    "deferred",
+    "failed",
+    "opted_out",
+    "unreachable",
+    "already_told",
+    "suppressed",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotificationOutcome:
+    """What became of an alert, silence included. The last one of an alert is its present state."""
+
+    TOPIC: ClassVar[str] = "notifications.log"
+
+    outcome_id: str
+    alert_id: str
+    workspace: str
+    board: str
+    person_id: str
+    idea_id: str
+    root_id: str
+    release_id: str
+    outcome: OutcomeType
+    reason: str
+    """For people: why nothing was sent, or what the server said, without addresses."""
+    attempt: int
+    occurred_at: Micros
+    channel: str | None = None
+    message_id: str | None = None
+
+    def key(self) -> str:
+        """Return the alert's id."""
+        return self.alert_id
+
+    def partition_key(self) -> str:
+        """Return the person's id."""
+        return self.person_id

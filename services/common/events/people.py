@@ -1,0 +1,101 @@
+"""``people.events``, the one order for a person, and ``accounts``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, TypeAlias
+
+from services.common.clock import Micros
+
+PersonEventType: TypeAlias = Literal[
+    "unknown",
+    "profile",
+    "alias",
+    "contact",
+    "activity",
+    "answer",
+    "preference",
+    "joined",
+    "separated",
+    "erased",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonEvent:
+    """One thing that became known of a person. Written by ingest, read by segmenter and notifier.
+
+    - profile: ``account_id``, ``traits_json`` (an object of scalars), ``name``, ``language``; replaces the profile that is older.
+    - alias: ``alias`` (``email:ann@example.com``, ``slack:U123``, ``crm:42``).
+    - contact: ``channel`` (``email``) and ``address``.
+    - activity: ``name``, ``amount`` (1 where the producer gives none).
+    - answer: ``name``, ``answer_json`` (a scalar), ``confidence`` 0-1.
+    - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them.
+    - joined, separated: ``other_person_id``, whose pointer this person now follows, or no longer.
+    """
+
+    TOPIC: ClassVar[str] = "people.events"
+
+    event_id: str
+    type: PersonEventType
+    workspace: str
+    person_id: str
+    source: str
+    occurred_at: Micros
+    """When it happened or, for states (profile, contact, preference), its ``updated_at``: an older one never overwrites."""
+    ingested_at: Micros
+    origin: str
+    other_person_id: str | None = None
+    account_id: str | None = None
+    name: str | None = None
+    language: str | None = None
+    alias: str | None = None
+    channel: str | None = None
+    address: str | None = None
+    amount: float | None = None
+    traits_json: str | None = None
+    answer_json: str | None = None
+    confidence: float | None = None
+    idea_id: str | None = None
+    opted_out: bool | None = None
+
+    def key(self) -> str:
+        """Return the record's id."""
+        return self.event_id
+
+    def partition_key(self) -> str:
+        """Return the person's id."""
+        return self.person_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """The present state of a company. Written by ingest, read by segmenter and notifier."""
+
+    TOPIC: ClassVar[str] = "accounts"
+
+    account_id: str
+    workspace: str
+    external_id: str
+    version: int
+    """Grows with every accepted change: the record's ``updated_at`` in microseconds."""
+    updated_at: Micros
+    ingested_at: Micros
+    origin: str
+    name: str | None = None
+    plan: str | None = None
+    mrr_cents: int = 0
+    """Monthly recurring revenue in hundredths of the workspace's one currency."""
+    employees: int | None = None
+    industry: str | None = None
+    region: str | None = None
+    owner: str | None = None
+    traits_json: str | None = None
+
+    def key(self) -> str:
+        """Return the account's id."""
+        return self.account_id
+
+    def partition_key(self) -> str:
+        """Return the account's id."""
+        return self.account_id

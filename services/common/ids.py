@@ -1,0 +1,69 @@
+"""Identifiers as pure functions of what they identify: the same input gives the same id, on every worker, for ever.
+
+An id reads ``workspace:kind:digest``. The digest is 120 bits of BLAKE2b in lower-case base 32 (24 characters): at 10⁹ ids a kind
+the probability of any collision is below 10⁻¹⁸.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+_DIGEST_BYTES = 15
+_SEPARATOR = b"\x1f"
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
+
+
+def is_slug(name: str) -> bool:
+    """Tell whether *name* may name a workspace or a board: 1-63 of ``a-z 0-9 . _ -``, a letter or digit first."""
+    return _SLUG.fullmatch(name) is not None
+
+
+def make_id(workspace: str, kind: str, *parts: str) -> str:
+    """Return ``workspace:kind:digest`` of *parts*; parts are kept apart, so ("ab", "c") and ("a", "bc") differ."""
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in (workspace, kind, *parts):
+        encoded = part.encode("utf-8", "surrogatepass")
+        digest.update(str(len(encoded)).encode() + _SEPARATOR + encoded)
+    return f"{workspace}:{kind}:{base64.b32encode(digest.digest()).decode().lower()}"
+
+
+def feedback_id(workspace: str, channel: str, external_id: str) -> str:
+    """Return the id of a piece of feedback: all its revisions share it."""
+    return make_id(workspace, "feedback", channel, external_id)
+
+
+def event_id(workspace: str, *parts: str) -> str:
+    """Return the id of one event on a board or of a person; *parts* must name its subject and revision."""
+    return make_id(workspace, "event", *parts)
+
+
+def person_id(workspace: str, alias: str) -> str:
+    """Return the id of the person who was first seen under *alias* (``email:ann@example.com``)."""
+    return make_id(workspace, "person", alias)
+
+
+def account_id(workspace: str, external_id: str) -> str:
+    """Return the id of the account that the CRM calls *external_id*."""
+    return make_id(workspace, "account", external_id)
+
+
+def idea_id(workspace: str, board: str, opening_event_id: str) -> str:
+    """Return the id of the idea that *opening_event_id* opened."""
+    return make_id(workspace, "idea", board, opening_event_id)
+
+
+def decision_id(workspace: str, board: str, sequence: int) -> str:
+    """Return the id of the decision at *sequence* (1, 2, 3, …) of a board."""
+    return make_id(workspace, "decision", board, str(sequence))
+
+
+def alert_id(workspace: str, idea: str, release_id: str, person: str) -> str:
+    """Return the id of the alert to *person* about *release_id* of *idea* as it was linked."""
+    return make_id(workspace, "alert", idea, release_id, person)
+
+
+def board_key(workspace: str, board: str) -> str:
+    """Return the partition key of everything that happens on a board."""
+    return f"{workspace}/{board}"

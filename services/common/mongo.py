@@ -1,0 +1,86 @@
+"""MongoDB through motor: how to reach it, and what its errors mean. Single-document atomicity only, no transactions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WTimeoutError
+
+from services.common.crash import CrashMark
+from services.common.errors import ConfigurationError, TransientError
+
+_TIMEOUT_MS = 10_000
+
+
+@asynccontextmanager
+async def mongo_errors() -> AsyncIterator[None]:
+    """Turn an absent or slow server into ``TransientError``; a duplicate key and bugs pass unchanged."""
+    try:
+        yield
+    except (AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WTimeoutError) as error:
+        raise TransientError(f"MongoDB: {type(error).__name__}") from error
+
+
+class MongoStore:
+    """A client and the service's own database."""
+
+    def __init__(self, url: str, tls_ca_file: Path | None = None) -> None:
+        options: dict[str, Any] = {} if tls_ca_file is None else {"tls": True, "tlsCAFile": str(tls_ca_file)}
+        self.client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
+            url, serverSelectionTimeoutMS=_TIMEOUT_MS, socketTimeoutMS=_TIMEOUT_MS * 3, w="majority", journal=True, tz_aware=True, **options
+        )
+        self.database: AsyncIOMotorDatabase[dict[str, Any]] = self.client.get_default_database()
+        if self.database.name in ("admin", "local", "config"):
+            raise ConfigurationError(f"GROUNDSWELL_STORE_URL: {self.database.name} is the server's own database; name another one")
+
+    async def ping(self) -> None:
+        """Return when the server answers.
+
+        Raises:
+            TransientError: It does not.
+        """
+        async with mongo_errors():
+            await self.client.admin.command("ping")
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.client.close()
+
+
+class MongoCrashMarks:
+    """Crash marks in the collection ``crash_marks``."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._marks = store.database["crash_marks"]
+
+    async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
+        """Return the marks of *partitions*."""
+        wanted = [_mark_key(*place) for place in partitions]
+        async with mongo_errors():
+            rows = await self._marks.find({"_id": {"$in": wanted}}).to_list(None)
+        return [CrashMark(row["topic"], row["partition"], row["suspect"], row["until"], row["deaths"]) for row in rows]
+
+    async def put(self, mark: CrashMark) -> None:
+        """Insert or replace the mark of its partition."""
+        row = {
+            "topic": mark.topic,
+            "partition": mark.partition,
+            "suspect": mark.suspect,
+            "until": mark.until,
+            "deaths": mark.deaths,
+        }
+        async with mongo_errors():
+            await self._marks.replace_one({"_id": _mark_key(mark.topic, mark.partition)}, row, upsert=True)
+
+    async def clear(self, topic: str, partition: int) -> None:
+        """Forget a partition's mark."""
+        async with mongo_errors():
+            await self._marks.delete_one({"_id": _mark_key(topic, partition)})
+
+
+def _mark_key(topic: str, partition: int) -> str:
+    return f"{topic}/{partition}"

@@ -1,0 +1,87 @@
+"""What the loop needs of a broker and of a service's handlers."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+from services.common.outcome import Outcome
+from services.common.records import Output, Received, Record
+
+T = TypeVar("T")
+
+Partition: TypeAlias = tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Route(Generic[T]):
+    """What is done with the records of one topic.
+
+    *decode* raises ``MalformedRecord``, and nothing else, for bytes that are not what the topic promises. *handle* gets a batch in
+    the order of its partitions and returns one outcome a record, in the same order; it must be safe to repeat, and raises
+    ``TransientError`` where repeating may help, ``Fenced`` where another worker has taken over, and anything else only if it has a bug.
+    """
+
+    topic: str
+    decode: Callable[[Record], T]
+    handle: Callable[[Sequence[Received[T]]], Awaitable[Sequence[Outcome]]]
+
+
+class Assignment(Protocol):
+    """Is told which partition numbers this worker owns. Co-partitioned topics share the number."""
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """All partition numbers owned from now on."""
+
+    async def revoked(self) -> None:
+        """Nothing is owned any more: let go of every state that is held in memory."""
+
+
+class Tick(Protocol):
+    """Work that becomes due by time and not by a record."""
+
+    async def due(self, partitions: frozenset[int]) -> Sequence[Output]:
+        """Return what is due for the partition numbers that this worker owns; published, then asked again later.
+
+        Must be safe to repeat: a crash after publishing makes the same outputs due again.
+        """
+
+
+class Source(Protocol):
+    """The consuming side of a broker, as a member of the service's group."""
+
+    async def fetch(self, max_records: int) -> Sequence[Record]:
+        """Return the next records, each partition's in order; empty after a short wait without any."""
+
+    async def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Acknowledge all before each position.
+
+        Raises:
+            Evicted: Another worker owns some of these partitions now.
+            TransientError: The broker did not confirm.
+        """
+
+    async def rewind(self) -> None:
+        """Go back to the last acknowledged positions of all partitions."""
+
+    def pause(self) -> None:
+        """Fetch nothing until ``resume``; heartbeats go on. Repeating the call changes nothing."""
+
+    def resume(self) -> None:
+        """Fetch again. Repeating the call changes nothing."""
+
+    def assigned(self) -> frozenset[Partition]:
+        """Return the partitions that this worker owns."""
+
+
+class Sink(Protocol):
+    """The producing side of a broker."""
+
+    async def publish(self, outputs: Sequence[Output]) -> None:
+        """Publish *outputs* in order; return when the broker has confirmed every one.
+
+        Raises:
+            TransientError: Some were not confirmed; repeating publishes them again.
+            PermanentError: The broker refuses one for good.
+        """

@@ -1,0 +1,136 @@
+"""One SQLite file a service: one writer thread, durable commits, one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import IO, TypeVar
+
+from services.common.crash import CrashMark
+from services.common.errors import ConfigurationError, TransientError
+
+T = TypeVar("T")
+
+_TRANSIENT = ("database is locked", "disk I/O error", "database or disk is full", "unable to open database file")
+
+
+class Database:
+    """A SQLite file that this process alone works on.
+
+    All calls run one after another on a thread of their own; ``write`` is one durable transaction (WAL, ``synchronous=FULL``).
+    """
+
+    def __init__(self, path: Path, schema: str) -> None:
+        self._path = path
+        self._schema = schema
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
+        self._connection: sqlite3.Connection | None = None
+        self._lock: IO[bytes] | None = None
+
+    async def open(self) -> None:
+        """Create the file and its tables where they are missing.
+
+        Raises:
+            ConfigurationError: Another worker has the file: SQLite stores allow one worker a service.
+            TransientError: The disk is full or away.
+        """
+        await self._call(self._open)
+
+    async def close(self) -> None:
+        """Close the file and let another worker have it."""
+        await self._call(self._close)
+        self._thread.shutdown()
+
+    async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *query* and return what it returns."""
+        return await self._call(lambda: query(self._opened()))
+
+    async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
+        """Run *change* in one transaction, durable when this returns; an exception rolls it back."""
+
+        def transaction() -> T:
+            connection = self._opened()
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = change(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+            return result
+
+        return await self._call(transaction)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+        except sqlite3.OperationalError as error:
+            if any(sign in str(error) for sign in _TRANSIENT):
+                raise TransientError(f"SQLite {self._path.name}: {error}") from error
+            raise
+
+    def _open(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = self._path.with_suffix(".lock").open("wb")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise ConfigurationError(
+                f"{self._path} is in use by another worker; a SQLite store allows one worker a service: "
+                "stop it, or set GROUNDSWELL_STORE_URL to a MongoDB for more"
+            ) from None
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.executescript(self._schema)
+        connection.executescript(_MARKS_SCHEMA)
+        self._connection = connection
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
+
+    def _opened(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise sqlite3.ProgrammingError(f"{self._path} is not open")
+        return self._connection
+
+
+_MARKS_SCHEMA = """
+CREATE TABLE IF NOT EXISTS crash_marks (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, suspect INTEGER NOT NULL, until INTEGER NOT NULL, deaths INTEGER NOT NULL,
+    PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
+"""
+
+
+class SqliteCrashMarks:
+    """Crash marks beside the service's own tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
+        """Return the marks of *partitions*."""
+        rows = await self._database.read(lambda c: c.execute("SELECT topic, partition, suspect, until, deaths FROM crash_marks").fetchall())
+        wanted = set(partitions)
+        return [mark for mark in (CrashMark(*row) for row in rows) if (mark.topic, mark.partition) in wanted]
+
+    async def put(self, mark: CrashMark) -> None:
+        """Insert or replace the mark of its partition."""
+        row = (mark.topic, mark.partition, mark.suspect, mark.until, mark.deaths)
+        await self._database.write(lambda c: c.execute("INSERT OR REPLACE INTO crash_marks VALUES (?, ?, ?, ?, ?)", row))
+
+    async def clear(self, topic: str, partition: int) -> None:
+        """Forget a partition's mark."""
+        await self._database.write(lambda c: c.execute("DELETE FROM crash_marks WHERE topic = ? AND partition = ?", (topic, partition)))

@@ -1,0 +1,1 @@
+"""Near-duplicate requests gather into ideas."""

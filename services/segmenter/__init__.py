@@ -1,0 +1,1 @@
+"""Who is asking: memberships, enriched feedback and demand."""
