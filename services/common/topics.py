@@ -29,6 +29,8 @@ class TopicContract(BaseModel):
     """``avro``: framed, by the subject ``<topic>-value``. ``raw``: whatever was there, untouched."""
     versions: list[int] = Field(default_factory=list)
     """The released schema versions, of an Avro topic."""
+    accepts: list[int] = Field(default_factory=list)
+    """Of a raw topic: the versions of ``<topic>-value`` whose framed Avro is taken beside other forms."""
     internal: bool = False
     partitions: int = Field(ge=1)
     cleanup: Literal["compact", "delete"]
