@@ -45,8 +45,8 @@ def check(folder: Path = SCHEMAS) -> list[str]:
     except (ConfigurationError, OSError, ValueError) as error:
         return [str(error)]
     subjects: dict[str, dict[int, AvroSchema]] = {}
-    for topic, version, schema in schemas:
-        subjects.setdefault(topic, {})[version] = schema
+    for topic, version, parsed in schemas:
+        subjects.setdefault(topic, {})[version] = parsed
     faults = [*topic_faults(topics), *reference_faults(topics, subjects), *id_faults(subjects, ids), *released_faults(folder)]
     for topic, versions in subjects.items():
         contract = topics.get(topic)
@@ -68,7 +68,9 @@ def topic_faults(topics: Mapping[str, TopicContract]) -> list[str]:
             faults.append(f"topics/{name}.yaml: owner: {topic.owner} is no service of ours")
         ours = topic.consumers if topic.partition_by == "producer" else topic.producers
         if ours != [topic.owner]:
-            faults.append(f"topics/{name}.yaml: {topic.owner} owns it, so it alone must {'read' if ours is topic.consumers else 'write'} it")
+            faults.append(
+                f"topics/{name}.yaml: {topic.owner} owns it, so it alone must {'read' if ours is topic.consumers else 'write'} it"
+            )
         if topic.internal and topic.consumers != [topic.owner]:
             faults.append(f"topics/{name}.yaml: it is internal to {topic.owner}, yet {', '.join(topic.consumers)} read it")
     counts = {name: topic.partitions for name, topic in topics.items() if topic.partition_by in ("board", "person", "account")}
