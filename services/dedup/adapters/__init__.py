@@ -1,0 +1,1 @@
+"""The only files of dedup that import a driver."""

@@ -1,0 +1,83 @@
+"""One entry of a board's log: all that one event established, enough to fold the board and to say it again byte for byte."""
+
+from __future__ import annotations
+
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+import orjson
+
+from services.common.events import Decision, Idea
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """From now on *revision* of *feedback_id* is known: older ones establish nothing."""
+
+    feedback_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPointer:
+    """*person_id* counts as *other_person_id* from now on, or, not *joined*, as a person of its own again."""
+
+    person_id: str
+    other_person_id: str
+    joined: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What the event at *position* (1, 2, 3, …) of a board's log established."""
+
+    board: str
+    """``workspace/board``."""
+    position: int
+    event_id: str
+    origin: str
+    """Where the event was read: ``topic/partition/offset``."""
+    decisions: tuple[Decision, ...] = ()
+    ideas: tuple[Idea, ...] = ()
+    """The states that were published with the decisions."""
+    seen: Seen | None = None
+    persons: PersonPointer | None = None
+    vector: bytes | None = None
+    """The text's vector, little-endian float32; None where no decision needs one."""
+
+    def body(self) -> bytes:
+        """Return everything but the vector and the place in the log as canonical JSON."""
+        return orjson.dumps(
+            {
+                "event_id": self.event_id,
+                "origin": self.origin,
+                "decisions": [_filled(decision) for decision in self.decisions],
+                "ideas": [_filled(idea) for idea in self.ideas],
+                "seen": None if self.seen is None else [self.seen.feedback_id, self.seen.revision],
+                "persons": None
+                if self.persons is None
+                else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
+            }
+        )
+
+
+def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> Entry:
+    """Return the entry whose ``body`` and vector these are."""
+    value = orjson.loads(body)
+    return Entry(
+        board=board,
+        position=position,
+        event_id=value["event_id"],
+        origin=value["origin"],
+        decisions=tuple(Decision(**decision) for decision in value["decisions"]),
+        ideas=tuple(Idea(**idea) for idea in value["ideas"]),
+        seen=None if value["seen"] is None else Seen(*value["seen"]),
+        persons=None if value["persons"] is None else PersonPointer(*value["persons"]),
+        vector=vector,
+    )
+
+
+def _filled(event: Decision | Idea) -> dict[str, Any]:
+    """Return the fields that say more than their default."""
+    values = ((field, getattr(event, field.name)) for field in fields(event))
+    return {field.name: value for field, value in values if field.default is MISSING or value != field.default}

@@ -1,0 +1,23 @@
+"""When two texts are the same text, and what an idea is called before a human names it."""
+
+from __future__ import annotations
+
+import hashlib
+
+_TITLE_CHARACTERS = 120
+
+
+def text_key(text: str) -> bytes:
+    """Return 16 bytes that are equal for texts that differ in case and white space only."""
+    normalised = " ".join(text.casefold().split())
+    return hashlib.blake2b(normalised.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def title_of(text: str) -> str:
+    """Return *text* on one line of at most 120 characters, cut between words where one ends in its second half."""
+    line = " ".join(text.split())
+    if len(line) <= _TITLE_CHARACTERS:
+        return line
+    cut = line[: _TITLE_CHARACTERS - 1]
+    words = cut.rpartition(" ")[0]
+    return f"{words if len(words) > _TITLE_CHARACTERS // 2 else cut}…"

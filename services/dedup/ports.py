@@ -1,0 +1,52 @@
+"""What dedup needs of a model and of a store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.dedup.domain.entry import Entry
+
+Vectors: TypeAlias = NDArray[np.float32]
+
+
+class Encoder(Protocol):
+    """Turns texts into vectors, each bit for bit a function of its text and the model alone."""
+
+    @property
+    def model(self) -> str:
+        """Identify the model and its weights: vectors of equal names may be compared."""
+
+    @property
+    def dimensions(self) -> int:
+        """How many components a vector has."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one L2-normalised row a text, shape ``(len(texts), dimensions)``; blocks, and may be called from any one thread."""
+
+
+class BoardLog(Protocol):
+    """The append-only log of every board: one entry an event, at positions 1, 2, 3, … without a gap."""
+
+    async def adopt_model(self, model: str) -> str:
+        """Record *model* as the one whose vectors the log holds, unless one is recorded; return the recorded one.
+
+        Repeating the call changes nothing.
+        """
+
+    async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
+        """Return the entries of *board* (``workspace/board``) beyond position *after* in order, at most *limit*."""
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write *entries*, each board's in order; durable when this returns.
+
+        An entry that is there already, byte for byte, counts as written: repeating the call changes nothing. After an error a prefix of
+        each board's entries may have been written.
+
+        Raises:
+            Fenced: Another worker has written one of these positions, or an entry's predecessor is missing.
+            TransientError: The store does not answer.
+        """
