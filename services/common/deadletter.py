@@ -8,6 +8,7 @@ from services.common.records import Header, Output, Record
 _ERRORS = "__connect.errors."
 SPARE_BYTES = 64 * 1024
 """How much larger than its source a dead letter may be, for the headers."""
+_DETAIL_CHARACTERS = 8 * 1024
 
 
 def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) -> Output:
@@ -17,7 +18,7 @@ def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) 
     latest failure, and ``attempt`` counts on.
     """
     earlier = {name: value for name, value in record.headers if name.startswith(_ERRORS)}
-    attempts = int(earlier.get(f"{_ERRORS}attempt", b"0") or b"0") + attempt
+    attempts = _count(earlier.get(f"{_ERRORS}attempt")) + attempt
     kept = tuple(header for header in record.headers if not header[0].startswith(_ERRORS))
     headers: tuple[Header, ...] = (
         *kept,
@@ -26,11 +27,16 @@ def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) 
         (f"{_ERRORS}offset", str(record.offset).encode()),
         (f"{_ERRORS}stage", b"VALUE_CONVERTER"),
         (f"{_ERRORS}exception.class.name", reject.reason.encode()),
-        (f"{_ERRORS}exception.message", reject.detail.encode()),
+        (f"{_ERRORS}exception.message", reject.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace")),
         (f"{_ERRORS}attempt", str(attempts).encode()),
         (f"{_ERRORS}service", service.encode()),
     )
     return Output(topic_of(service), record.key, record.value, record.key or record.origin.encode(), headers)
+
+
+def _count(header: bytes | None) -> int:
+    """Read an attempt count; a foreign producer may have written anything there."""
+    return int(header) if header is not None and header.isdigit() and len(header) < 10 else 0
 
 
 def topic_of(service: str) -> str:

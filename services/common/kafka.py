@@ -1,35 +1,46 @@
-"""The broker through aiokafka: a source, a sink, and how to reach it."""
+"""The broker through aiokafka: how to reach it, what its errors mean, and how to publish to it."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    IllegalStateError,
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    GroupAuthorizationFailedError,
     KafkaError,
+    KafkaTimeoutError,
+    KafkaUnavailableError,
     MessageSizeTooLargeError,
-    RebalanceInProgressError,
     RecordTooLargeError,
-    UnknownMemberIdError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+    UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
 
 from services.common.deadletter import SPARE_BYTES
-from services.common.errors import ConfigurationError, Evicted, PermanentError, TransientError
+from services.common.errors import ConfigurationError, PermanentError, TransientError
+from services.common.logs import get_logger
 from services.common.ports import Partition
-from services.common.records import Output, Record
+from services.common.records import Output
 from services.common.settings import KafkaSettings
 
-_EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
-_FETCH_WAIT_MS = 500
+log = get_logger(__name__)
+
+_REFUSALS = (AuthenticationFailedError, AuthenticationMethodNotSupported, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+_PASSING = (KafkaTimeoutError, KafkaUnavailableError, UnknownError)
+"""Transient, though aiokafka does not mark them so."""
+_TOPIC_SECONDS = 5.0
+"""For so long one look for a topic that does not exist (yet) lasts; aiokafka's own limit is the request timeout."""
+_CLOSE_SECONDS = 5.0
 _BATCH_BYTES = 512 * 1024
 
 
@@ -55,105 +66,38 @@ def connection(settings: KafkaSettings) -> dict[str, Any]:
     return options
 
 
+@contextmanager
+def kafka_errors(what: str) -> Iterator[None]:
+    """Turn an absent or slow broker into ``TransientError`` and a lack of rights into ``ConfigurationError``; the rest passes."""
+    try:
+        yield
+    except _REFUSALS as error:
+        raise ConfigurationError(f"Kafka: {what}: {type(error).__name__}; check GROUNDSWELL_KAFKA_* and the broker's ACLs") from error
+    except TimeoutError as error:
+        raise TransientError(f"Kafka: {what}: not answered in time") from error
+    except KafkaError as error:
+        if error.retriable or isinstance(error, _PASSING):
+            raise TransientError(f"Kafka: {what}: {error}") from error
+        raise
+
+
+@lru_cache(maxsize=65_536)
+def _hash(key: bytes) -> int:
+    return int(murmur2(key)) & 0x7FFFFFFF  # aiokafka's is written in Python: some 10 µs a key
+
+
 def partition_of(key: bytes, partitions: int) -> int:
     """Return the partition of *key* as Kafka's Java client and aiokafka compute it (murmur2), and librdkafka's default does not."""
-    return int((murmur2(key) & 0x7FFFFFFF) % partitions)
+    return _hash(key) % partitions
 
 
-class KafkaSource:
-    """A member of a consumer group."""
-
-    def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], *, batch_bytes: int) -> None:
-        self._topics = topics
-        self._consumer = AIOKafkaConsumer(
-            **connection(settings),
-            group_id=group,
-            client_id=group,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            session_timeout_ms=settings.session_timeout_ms,
-            heartbeat_interval_ms=max(settings.session_timeout_ms // 5, 200),
-            max_poll_interval_ms=settings.max_poll_interval_ms,
-            rebalance_timeout_ms=settings.max_poll_interval_ms,
-            max_partition_fetch_bytes=max(batch_bytes // 4, 2 * 1024 * 1024),
-            fetch_max_bytes=batch_bytes,
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            isolation_level="read_committed",
-        )
-
-    async def start(
-        self,
-        on_assigned: Callable[[frozenset[Partition]], Awaitable[None]],
-        on_revoked: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Join the group; from now on the callbacks follow each rebalance."""
-        self._consumer.subscribe(topics=list(self._topics), listener=_Listener(on_assigned, on_revoked))
-        try:
-            await self._consumer.start()
-        except KafkaError as error:
-            raise TransientError(f"Kafka: {error}") from error
-
-    async def stop(self) -> None:
-        """Leave the group."""
-        await self._consumer.stop()
-
-    async def fetch(self, max_records: int) -> Sequence[Record]:
-        """Return the next records of all assigned partitions; empty after half a second without any."""
-        fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=max_records)
-        return [
-            Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
-            for place, records in fetched.items()
-            for r in records
-        ]
-
-    async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Acknowledge all before each position."""
-        try:
-            await self._consumer.commit({TopicPartition(*place): offset for place, offset in positions.items()})
-        except _EVICTIONS as error:
-            raise Evicted(f"the commit was refused: {type(error).__name__}") from error
-        except KafkaError as error:
-            if error.retriable:
-                raise TransientError(f"Kafka: commit: {error}") from error
-            raise
-
-    async def rewind(self) -> None:
-        """Go back to the last acknowledged positions."""
-        places = self._consumer.assignment()
-        if places:
-            try:
-                await self._consumer.seek_to_committed(*places)
-            except IllegalStateError:
-                return  # a rebalance is under way: the new assignment starts from the last commit anyhow
-            except KafkaError as error:
-                raise TransientError(f"Kafka: {error}") from error
-
-    def pause(self) -> None:
-        """Fetch nothing until ``resume``."""
-        self._consumer.pause(*self._consumer.assignment())
-
-    def resume(self) -> None:
-        """Fetch again."""
-        paused = self._consumer.paused()
-        if paused:
-            self._consumer.resume(*paused)
-
-    def assigned(self) -> frozenset[Partition]:
-        """Return the partitions that this worker owns."""
-        return frozenset((place.topic, place.partition) for place in self._consumer.assignment())
-
-
-class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # publishes no types
-    def __init__(self, on_assigned: Callable[[frozenset[Partition]], Awaitable[None]], on_revoked: Callable[[], Awaitable[None]]) -> None:
-        self._on_assigned = on_assigned
-        self._on_revoked = on_revoked
-
-    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
-        if revoked:
-            await self._on_revoked()
-
-    async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
-        await self._on_assigned(frozenset((place.topic, place.partition) for place in assigned))
+async def closing(what: str, close: Awaitable[None]) -> None:
+    """Await *close*, but not for long: the process is about to end, and a broker that is away must not keep it."""
+    try:
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await close
+    except (KafkaError, TimeoutError) as error:
+        log.warning("not_closed", what=what, error=type(error).__name__)
 
 
 class KafkaSink:
@@ -172,14 +116,12 @@ class KafkaSink:
 
     async def start(self) -> None:
         """Connect."""
-        try:
+        with kafka_errors("connect"):
             await self._producer.start()
-        except KafkaError as error:
-            raise TransientError(f"Kafka: {error}") from error
 
     async def stop(self) -> None:
-        """Disconnect, with nothing left unsent."""
-        await self._producer.stop()
+        """Disconnect. Whatever was not confirmed by now was not acknowledged either."""
+        await closing("producer", self._producer.stop())
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Publish *outputs* in order; return when the broker has confirmed every one."""
@@ -205,7 +147,8 @@ class KafkaSink:
             ConfigurationError: A topic has another count: keys would move to other partitions and lose their order.
         """
         for topic, count in expected.items():
-            found = await self._count(topic)
+            with kafka_errors(f"topic {topic}"):
+                found = await self._count(topic)
             if count is not None and found != count:
                 raise ConfigurationError(
                     f"Kafka: topic {topic} has {found} partitions, configured are {count}; set GROUNDSWELL_TOPIC_PARTITIONS, "
@@ -227,9 +170,11 @@ class KafkaSink:
             await delivery
 
     async def _count(self, topic: str) -> int:
-        partitions = await self._producer.partitions_for(topic)
-        if not partitions:
-            raise TransientError(f"Kafka: topic {topic} does not exist; create it with: groundswell topics apply")
+        try:
+            async with asyncio.timeout(_TOPIC_SECONDS):
+                partitions = await self._producer.partitions_for(topic)
+        except (TimeoutError, UnknownTopicOrPartitionError) as error:
+            raise TransientError(f"Kafka: topic {topic} does not exist; create it with: groundswell topics apply") from error
         self._counts[topic] = len(partitions)
         return len(partitions)
 

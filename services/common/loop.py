@@ -9,26 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar, assert_never
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from operator import attrgetter
+from typing import Any, TypeVar
 
 from services.common.crash import CrashMark, CrashMarks, is_given_up, mark_for_single, marks_for_batch
-from services.common.deadletter import dead_letter
 from services.common.errors import Evicted, Fenced, MalformedRecord, PermanentError, TransientError
 from services.common.logs import get_logger
 from services.common.metrics import LoopMetrics
-from services.common.outcome import Drop, Emit, Outcome, Reject
+from services.common.outcome import Outcome, Reject
 from services.common.ports import Assignment, Partition, Route, Sink, Source
 from services.common.records import Output, Received, Record
 from services.common.retry import retrying
+from services.common.settle import settle
 
 log = get_logger(__name__)
 T = TypeVar("T")
 
 _FENCES_BEFORE_DEATH = 20
-_RECORD_OVERHEAD_BYTES = 256
-"""What the broker adds to a record at most, beside key, value and headers."""
+_topic_of = attrgetter("topic")
 
 
 class Loop:
@@ -60,73 +60,104 @@ class Loop:
         self._retry_seconds = retry_seconds
         self._busy = asyncio.Lock()
         self._epoch = 0
+        """Counts revocations: what was fetched before one is not ours any more."""
+        self._arriving: frozenset[Partition] | None = None
+        self._owned: frozenset[Partition] = frozenset()
+        """Partitions whose crash marks are known and of which the handlers have been told."""
         self._suspects: dict[Partition, CrashMark] = {}
-        self._fenced_in_a_row = 0
+        self._steps_back_in_a_row = 0
         self.last_alive = time.monotonic()
         """When the loop last showed a sign of life (monotonic seconds): a fetch, or a retry of what is in hand."""
 
     async def step(self) -> int:
         """Take one batch through; return how many records were acknowledged."""
-        epoch = self._epoch
-        records = await self._source.fetch(self._batch_records)
-        self.last_alive = time.monotonic()
-        if not records:
-            return 0
+        records = await self._retry("fetch", lambda: self._source.fetch(self._batch_records))
+        epoch = self._epoch  # of this very moment: nothing is awaited between the fetch and this
         async with self._busy:
             if epoch != self._epoch:
-                return 0  # a rebalance came between; what we still own is fetched again from its last commit
+                return 0  # a new assignment starts from its last commit, so these come again to whoever owns them then
             try:
+                await self._arrive()
+                if not records:
+                    return 0
+                if not self._owned:
+                    raise Evicted("records came of an assignment that was lost")
                 await self._take(records)
             except (Fenced, Evicted) as error:
                 await self._step_back(error)
                 return 0
-            self._fenced_in_a_row = 0
+            self._steps_back_in_a_row = 0
             return len(records)
 
     async def publish_due(self, due: Callable[[frozenset[int]], Awaitable[Sequence[Output]]]) -> None:
-        """Publish what *due* finds due for the partitions in hand; never beside a batch."""
+        """Publish what *due* finds due for the partitions in hand; never beside a batch, nor while the group rebalances."""
         async with self._busy:
-            partitions = frozenset(number for _, number in self._source.assigned())
-            if partitions:
-                outputs = await self._retry("tick", lambda: due(partitions))
-                await self._publish(outputs)
+            try:
+                await self._arrive()
+                partitions = _numbers(self._owned)
+                if partitions:
+                    await self._publish(await self._retry("tick", lambda: due(partitions)))
+            except (Fenced, Evicted) as error:
+                await self._step_back(error)
 
-    async def on_assigned(self, partitions: frozenset[Partition]) -> None:
-        """Begin with *partitions*, all that this worker owns now."""
-        async with self._busy:
-            self._epoch += 1
-            marks = await self._retry("crash marks", lambda: self._marks.load(partitions))
-            self._suspects = {(mark.topic, mark.partition): mark for mark in marks}
-            if self._assignment is not None:
-                await self._assignment.assigned(frozenset(number for _, number in partitions))
-            self._metrics.assigned(len(partitions))
+    def on_assigned(self, partitions: frozenset[Partition]) -> None:
+        """Begin with *partitions*, all that this worker owns now, before the next batch.
+
+        Only takes note: the client sends no heartbeat before this returns, so whatever may take long or fail is left to the next step.
+        """
+        self._arriving = partitions
 
     async def on_revoked(self) -> None:
-        """Finish the batch in hand, then let go of everything."""
+        """Finish the batch in hand, then let go of everything; repeating the call changes nothing."""
         async with self._busy:
             self._epoch += 1
-            if self._assignment is not None:
-                await self._assignment.revoked()
-            self._metrics.assigned(0)
+            await self._let_go()
+
+    async def _arrive(self) -> None:
+        if self._arriving is None:
+            return
+        partitions = self._arriving
+        marks = await self._retry("crash marks", lambda: self._marks.load(partitions))
+        self._suspects = {(mark.topic, mark.partition): mark for mark in marks}
+        await self._tell_assigned(partitions)
+        self._owned, self._arriving = partitions, None
+        self._metrics.assigned(len(partitions))
+
+    async def _tell_assigned(self, partitions: frozenset[Partition]) -> None:
+        assignment = self._assignment
+        if assignment is not None:
+            await self._retry("assignment", lambda: assignment.assigned(_numbers(partitions)))
+
+    async def _let_go(self) -> None:
+        self._arriving, self._owned, self._suspects = None, frozenset(), {}
+        self._metrics.assigned(0)
+        if self._assignment is not None:
+            await self._assignment.revoked()
 
     async def _take(self, records: Sequence[Record]) -> None:
         by_topic: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_topic[record.topic].append(record)
-        positions: dict[Partition, int] = {}
         for route in self._routes:
-            together = []
-            for record in by_topic.get(route.topic, ()):
-                suspect = self._suspects.get((record.topic, record.partition))
-                if suspect is None:
-                    together.append(record)
-                else:
-                    await self._take_alone(route, record, suspect)
-                positions[record.topic, record.partition] = record.offset + 1
+            together = by_topic.get(route.topic, ())
+            if self._suspects:
+                together = await self._take_suspects(route, together)
             if together:
                 await self._take_batch(route, together)
+        positions = {(record.topic, record.partition): record.offset + 1 for record in records}
         await self._retry("commit", lambda: self._source.commit(positions))
-        self._note_age(records)
+        self._note_age(by_topic)
+
+    async def _take_suspects(self, route: Route[Any], records: Iterable[Record]) -> list[Record]:
+        """Take the records of partitions at which this service has died before, one by one; return the others."""
+        together = []
+        for record in records:
+            suspect = self._suspects.get((record.topic, record.partition))
+            if suspect is None:
+                together.append(record)
+            else:
+                await self._take_alone(route, record, suspect)
+        return together
 
     async def _take_batch(self, route: Route[Any], records: Sequence[Record]) -> None:
         try:
@@ -138,93 +169,74 @@ class Loop:
             for record in records:
                 place = (record.topic, record.partition)
                 offsets[place] = (offsets.get(place, (record.offset, 0))[0], record.offset)
-            for mark in marks_for_batch(offsets):
-                await self._marks.put(mark)
+            await self._remember(marks_for_batch(offsets))
             raise
 
     async def _take_alone(self, route: Route[Any], record: Record, suspect: CrashMark) -> None:
-        """Take *record* of a partition at which this service has died before."""
         place = (record.topic, record.partition)
         if is_given_up(suspect, record.offset):
             log.error("record_killed_worker", topic=record.topic, partition=record.partition, offset=record.offset, deaths=suspect.deaths)
             letter = Reject("crash", f"the worker died {suspect.deaths} times at this record; see its log for the exception")
-            await self._finish([(record, letter)])
+            await self._finish(route.topic, [(record, letter)])
         else:
             try:
                 await self._process(route, [record])
             except (Fenced, Evicted, TransientError):
                 raise
             except Exception:
-                await self._marks.put(mark_for_single(suspect, record.offset))
+                await self._remember([mark_for_single(suspect, record.offset)])
                 raise
+        await self._retry("commit", lambda: self._source.commit({place: record.offset + 1}))
         if record.offset >= suspect.until:
             await self._retry("crash marks", lambda: self._marks.clear(*place))
             del self._suspects[place]
-        await self._retry("commit", lambda: self._source.commit({place: record.offset + 1}))
+
+    async def _remember(self, marks: Iterable[CrashMark]) -> None:
+        """Leave *marks* for the next start; the exception that kills this process must come out whether or not that succeeds."""
+        try:
+            for mark in marks:
+                await self._marks.put(mark)
+        except TransientError as error:
+            log.error("crash_mark_not_kept", error=str(error))
 
     async def _process(self, route: Route[Any], records: Sequence[Record]) -> None:
-        decided: list[tuple[Record, Outcome] | None] = []
         good: list[Received[Any]] = []
-        for record in records:
+        malformed: dict[int, Reject] = {}
+        decode = route.decode
+        for index, record in enumerate(records):
             try:
-                good.append(Received(record, route.decode(record)))
-                decided.append(None)
+                good.append(Received(record, decode(record)))
             except MalformedRecord as error:
-                decided.append((record, Reject(error.reason, error.detail)))
+                malformed[index] = Reject(error.reason, error.detail)
+        outcomes: Sequence[Outcome] = ()
         if good:
             started = time.perf_counter()
             outcomes = await self._retry("handle", lambda: route.handle(good))
             self._metrics.handled(route.topic, time.perf_counter() - started)
-            fresh = iter(zip((received.record for received in good), outcomes, strict=True))
-            await self._finish([entry if entry is not None else next(fresh) for entry in decided])
-        else:
-            await self._finish([entry for entry in decided if entry is not None])
+        if len(outcomes) != len(good):
+            raise ValueError(f"the handler of {route.topic} answered {len(good)} records with {len(outcomes)} outcomes")
+        if malformed:
+            rest = iter(outcomes)
+            outcomes = [malformed.get(index) or next(rest) for index in range(len(records))]
+        await self._finish(route.topic, zip(records, outcomes, strict=True))
 
-    async def _finish(self, decided: Sequence[tuple[Record, Outcome]]) -> None:
-        outputs: list[Output] = []
-        emitted = dropped = 0
-        rejected: list[tuple[Record, Reject]] = []
-        for record, outcome in decided:
-            match self._bounded(outcome):
-                case Emit(events):
-                    outputs.extend(events)
-                    emitted += 1
-                case Drop():
-                    dropped += 1
-                case Reject() as reject:
-                    outputs.append(dead_letter(self._service, record, reject))
-                    rejected.append((record, reject))
-                case _ as never:
-                    assert_never(never)
-        await self._publish(outputs)
-        topic = decided[0][0].topic
-        self._metrics.decided(topic, "emitted", emitted)
-        self._metrics.decided(topic, "dropped", dropped)
-        self._metrics.decided(topic, "rejected", len(rejected))
-        for record, reject in rejected:
+    async def _finish(self, topic: str, decided: Iterable[tuple[Record, Outcome]]) -> None:
+        settled = settle(self._service, decided, self._max_output_bytes)
+        await self._publish(settled.outputs)
+        self._metrics.decided(topic, "emitted", settled.emitted)
+        self._metrics.decided(topic, "dropped", settled.dropped)
+        self._metrics.decided(topic, "rejected", len(settled.rejected))
+        for record, reject in settled.rejected:
             self._metrics.dead_lettered(topic, reject.reason)
             log.warning(
                 "dead_letter", topic=topic, partition=record.partition, offset=record.offset, reason=reject.reason, detail=reject.detail
             )
 
-    def _bounded(self, outcome: Outcome) -> Outcome:
-        """Turn what no broker would take into a reject."""
-        if isinstance(outcome, Emit):
-            for output in outcome.outputs:
-                size = len(output.value or b"") + len(output.key or b"") + _RECORD_OVERHEAD_BYTES
-                if size > self._max_output_bytes:
-                    return Reject("oversized_output", f"its {output.topic} record has {size} bytes; {self._max_output_bytes} are allowed")
-        return outcome
-
     async def _publish(self, outputs: Sequence[Output]) -> None:
-        if not outputs:
-            return
-        await self._retry("publish", lambda: self._sink.publish(outputs))
-        counts: defaultdict[str, int] = defaultdict(int)
-        for output in outputs:
-            counts[output.topic] += 1
-        for topic, count in counts.items():
-            self._metrics.published(topic, count)
+        if outputs:
+            await self._retry("publish", lambda: self._sink.publish(outputs))
+            for topic, count in Counter(map(_topic_of, outputs)).items():
+                self._metrics.published(topic, count)
 
     async def _retry(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
         def note(error: TransientError, wait: float) -> None:
@@ -235,25 +247,33 @@ class Loop:
 
         try:
             return await retrying(call, budget_seconds=self._retry_seconds, on_retry=note)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            # Somebody below cancelled a future of his own. Passed on, it would look as if this batch had been given up on purpose.
+            raise RuntimeError(f"{what} was cancelled from within") from None
         finally:
             self._source.resume()
             self.last_alive = time.monotonic()
 
     async def _step_back(self, error: Fenced | Evicted) -> None:
-        """Another worker owns what we have in hand: forget it and read again from the last commit, whoever's that is."""
-        self._fenced_in_a_row += 1
-        if self._fenced_in_a_row > _FENCES_BEFORE_DEATH:
-            raise PermanentError(f"fenced {self._fenced_in_a_row} times in a row: two workers fight for the same partitions") from error
-        log.warning("stepping_back", why=type(error).__name__, detail=str(error), in_a_row=self._fenced_in_a_row)
-        if self._assignment is not None:
-            await self._assignment.revoked()
-            await self._assignment.assigned(frozenset(number for _, number in self._source.assigned()))
-        await self._retry("rewind", self._source.rewind)
+        """Forget what is in hand: another worker owns it."""
+        self._steps_back_in_a_row += 1
+        if self._steps_back_in_a_row > _FENCES_BEFORE_DEATH:
+            raise PermanentError(f"stepped back {self._steps_back_in_a_row} times in a row: two workers fight for these") from error
+        log.warning("stepping_back", why=type(error).__name__, detail=str(error), in_a_row=self._steps_back_in_a_row)
+        owned = self._owned or self._arriving
+        await self._let_go()
+        if isinstance(error, Fenced):  # the group still counts on us: read again from the last commit, whoever's that is
+            await self._retry("rewind", self._source.rewind)
+            self._arriving = owned
 
-    def _note_age(self, records: Sequence[Record]) -> None:
+    def _note_age(self, by_topic: dict[str, list[Record]]) -> None:
         now = time.time()
-        oldest: dict[str, int] = {}
-        for record in records:
-            oldest[record.topic] = min(oldest.get(record.topic, record.timestamp_ms), record.timestamp_ms)
-        for topic, timestamp_ms in oldest.items():
-            self._metrics.acknowledged(topic, now - timestamp_ms / 1000)
+        for topic, records in by_topic.items():
+            self._metrics.acknowledged(topic, now - min(record.timestamp_ms for record in records) / 1000)
+
+
+def _numbers(partitions: Iterable[Partition]) -> frozenset[int]:
+    return frozenset(number for _, number in partitions)

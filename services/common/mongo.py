@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
-from pymongo.errors import AutoReconnect, ConnectionFailure, ExecutionTimeout, NetworkTimeout, WTimeoutError
+from pymongo.errors import (
+    AutoReconnect,
+    ConnectionFailure,
+    ExecutionTimeout,
+    NetworkTimeout,
+    OperationFailure,
+    PyMongoError,
+    WTimeoutError,
+)
 
 from services.common.crash import CrashMark
 from services.common.errors import ConfigurationError, TransientError
@@ -29,11 +37,20 @@ class MongoStore:
     """A client and the service's own database."""
 
     def __init__(self, url: str, tls_ca_file: Path | None = None) -> None:
+        """Prepare to connect to *url*, which names the database.
+
+        Raises:
+            ConfigurationError: *url* or the file is wrong.
+        """
         options: dict[str, Any] = {} if tls_ca_file is None else {"tls": True, "tlsCAFile": str(tls_ca_file)}
-        self.client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(
-            url, serverSelectionTimeoutMS=_TIMEOUT_MS, socketTimeoutMS=_TIMEOUT_MS * 3, w="majority", journal=True, tz_aware=True, **options
-        )
-        self.database: AsyncIOMotorDatabase[dict[str, Any]] = self.client.get_default_database()
+        options |= {"serverSelectionTimeoutMS": _TIMEOUT_MS, "socketTimeoutMS": _TIMEOUT_MS * 3}
+        try:
+            self.client: AsyncIOMotorClient[dict[str, Any]] = AsyncIOMotorClient(url, w="majority", journal=True, tz_aware=True, **options)
+            self.database: AsyncIOMotorDatabase[dict[str, Any]] = self.client.get_default_database()
+        except (PyMongoError, ValueError, OSError) as error:  # their messages may quote the URL, and with it a password
+            raise ConfigurationError(
+                f"GROUNDSWELL_STORE_URL: {type(error).__name__}; expected mongodb://USER:PASSWORD@HOST/DATABASE, percent-encoded"
+            ) from error
         if self.database.name in ("admin", "local", "config"):
             raise ConfigurationError(f"GROUNDSWELL_STORE_URL: {self.database.name} is the server's own database; name another one")
 
@@ -42,9 +59,13 @@ class MongoStore:
 
         Raises:
             TransientError: It does not.
+            ConfigurationError: It refuses us.
         """
         async with mongo_errors():
-            await self.client.admin.command("ping")
+            try:
+                await self.client.admin.command("ping")
+            except OperationFailure as error:
+                raise ConfigurationError(f"GROUNDSWELL_STORE_URL: the server refuses us (code {error.code})") from error
 
     def close(self) -> None:
         """Close all connections."""

@@ -32,10 +32,10 @@ class Assignment(Protocol):
     """Is told which partition numbers this worker owns. Co-partitioned topics share the number."""
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """All partition numbers owned from now on."""
+        """All partition numbers owned from now on; told before their first record. ``TransientError`` has it repeated."""
 
     async def revoked(self) -> None:
-        """Nothing is owned any more: let go of every state that is held in memory."""
+        """Nothing is owned any more: let go of every state that is held in memory. Repeating the call changes nothing."""
 
 
 class Tick(Protocol):
@@ -52,7 +52,10 @@ class Source(Protocol):
     """The consuming side of a broker, as a member of the service's group."""
 
     async def fetch(self, max_records: int) -> Sequence[Record]:
-        """Return the next records, each partition's in order; empty after a short wait without any."""
+        """Return the next records, each partition's in order; empty after a short wait without any.
+
+        At the moment of its return none of them belongs to a partition that has been revoked.
+        """
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Acknowledge all before each position.
@@ -63,7 +66,7 @@ class Source(Protocol):
         """
 
     async def rewind(self) -> None:
-        """Go back to the last acknowledged positions of all partitions."""
+        """Go back to the last acknowledged positions of all partitions; where there is none, to the beginning."""
 
     def pause(self) -> None:
         """Fetch nothing until ``resume``; heartbeats go on. Repeating the call changes nothing."""

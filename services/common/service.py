@@ -42,22 +42,24 @@ def create_app(name: str, settings: Settings, kafka: KafkaSettings, wire: Wire) 
         """Carries the service's records; dies by the crash guard."""
 
         async def on_start(self) -> None:
-            self._worker: Worker | None = None
+            try:
+                self._worker = Worker(name, settings, kafka, wire)
+            except ConfigurationError as error:
+                die(error, messages=True)
             self._running = asyncio.create_task(self._run())
 
         async def on_stop(self) -> None:
-            if self._worker is not None:
-                self._worker.stop()
+            self._worker.stop()
             await self._running
 
         async def _run(self) -> None:
+            ended: BaseException | None = None
             try:
-                self._worker = Worker(name, settings, kafka, wire)
                 await self._worker.run()
-            except Exception as error:  # noqa: BLE001 - the top of the process
-                die(error, messages=settings.log_exception_messages)
-            if not self.should_stop:
-                die(None, messages=settings.log_exception_messages)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the top of the process
+                ended = error
+            if ended is not None or not self.should_stop:
+                die(ended, messages=settings.log_exception_messages)
 
     return app
 

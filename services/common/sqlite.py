@@ -35,7 +35,7 @@ class Database:
         """Create the file and its tables where they are missing.
 
         Raises:
-            ConfigurationError: Another worker has the file: SQLite stores allow one worker a service.
+            ConfigurationError: Another worker has the file: SQLite stores allow one worker a service. Or nobody may write there.
             TransientError: The disk is full or away.
         """
         await self._call(self._open)
@@ -75,8 +75,11 @@ class Database:
             raise
 
     def _open(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = self._path.with_suffix(".lock").open("wb")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = self._path.with_suffix(".lock").open("wb")
+        except OSError as error:
+            raise ConfigurationError(f"{self._path} cannot be written ({error.strerror}); set GROUNDSWELL_DATA_DIR") from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from prometheus_client import CollectorRegistry
 
@@ -15,17 +15,22 @@ from services.common.codec import Codec
 from services.common.crash import CrashMarks
 from services.common.errors import ConfigurationError
 from services.common.http import HealthServer
-from services.common.kafka import KafkaSink, KafkaSource
+from services.common.kafka import KafkaSink
+from services.common.kafka_source import KafkaSource
 from services.common.logs import get_logger
 from services.common.loop import Loop
 from services.common.metrics import LoopMetrics
-from services.common.ports import Assignment, Partition, Route, Tick
-from services.common.registry import open_schemas
+from services.common.ports import Assignment, Route, Tick
+from services.common.registry import Schemas, open_schemas
 from services.common.retry import retrying
 from services.common.settings import KafkaSettings, Settings
 from services.common.topics import TopicContract, load_topics
 
 log = get_logger(__name__)
+T = TypeVar("T")
+
+_CANCEL_SECONDS = 5.0
+"""A handler that was cancelled has so long to clean up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,10 @@ Entering raises ``TransientError`` while something is away (it is entered again)
 """
 
 
+class _Stopped(Exception):  # noqa: N818 - a state, not a failure
+    """The worker was asked to stop while it was still waiting for something."""
+
+
 class Worker:
     """Runs one service's loop from start to stop."""
 
@@ -56,15 +65,18 @@ class Worker:
         self._settings = settings
         self._kafka = kafka
         self._wire = wire
-        self._stopping = asyncio.Event()
-        self._failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        running = asyncio.get_running_loop()
+        self._stopping: asyncio.Future[None] = running.create_future()
+        self._failed: asyncio.Future[None] = running.create_future()
         self._loop: Loop | None = None
         self._source: KafkaSource | None = None
-        self._in_hand: asyncio.Task[int] | None = None
+        self._in_hand: asyncio.Task[Any] | None = None
+        self._dropped: asyncio.Task[Any] | None = None
 
     def stop(self) -> None:
-        """Ask ``run`` to finish the batch in hand, leave the group and return."""
-        self._stopping.set()
+        """Ask ``run`` to finish the batch in hand, leave the group and return; repeating the call changes nothing."""
+        if not self._stopping.done():
+            self._stopping.set_result(None)
 
     async def run(self) -> None:
         """Move records until ``stop``.
@@ -81,22 +93,25 @@ class Worker:
         port = await server.start()
         log.info("listening", host=self._settings.http_host, port=port)
         try:
-            codec = Codec(open_schemas(self._settings.schema_registry_url))
+            codec = Codec(await self._waiting(self._schemas))
             wired, wiring = await self._waiting(lambda: _entered(self._wire(codec, registry)))
             try:
                 await self._move(wiring, LoopMetrics(self._service, registry))
             finally:
                 await wired.__aexit__(None, None, None)
+        except _Stopped:
+            log.info("stopped", why="before it had started")
         finally:
             await server.stop()
 
+    async def _schemas(self) -> Schemas:
+        return await asyncio.to_thread(open_schemas, self._settings.schema_registry_url)
+
     async def _move(self, wiring: Wiring, metrics: LoopMetrics) -> None:
         sink = KafkaSink(self._kafka, f"groundswell-{self._service}", max_record_bytes=self._settings.max_record_bytes)
-        await self._waiting(sink.start)
         topics = [route.topic for route in wiring.routes]
         source = KafkaSource(self._kafka, f"groundswell-{self._service}", topics, batch_bytes=self._settings.batch_bytes)
-        self._source = source
-        loop = self._loop = Loop(
+        loop = Loop(
             self._service,
             source,
             sink,
@@ -109,70 +124,84 @@ class Worker:
             retry_seconds=self._settings.retry_seconds,
         )
         try:
+            await self._waiting(sink.start)
             await self._waiting(lambda: sink.check_partitions(self._expected(topics)))
-            await self._waiting(lambda: source.start(self._fatal(loop.on_assigned), self._fatal_revoke(loop)))
+            await self._waiting(lambda: source.start(loop.on_assigned, lambda: self._revoke(loop)))
+            self._source, self._loop = source, loop
             log.info("started", topics=topics)
             await self._steps(loop, wiring.tick)
         finally:
             await source.stop()
             await sink.stop()
-            log.info("stopped")
+        log.info("stopped")
 
     async def _steps(self, loop: Loop, tick: Tick | None) -> None:
-        stopping = asyncio.create_task(self._stopping.wait())
         next_tick = time.monotonic()
+        while not self._stopping.done():
+            if tick is not None and time.monotonic() >= next_tick:
+                await self._take_in_hand(loop.publish_due(tick.due))
+                next_tick = time.monotonic() + self._settings.tick_seconds
+            else:
+                await self._take_in_hand(loop.step())
+
+    async def _take_in_hand(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run *work* to its end, unless it is dropped: by a revocation, by a failure beside it or by a stop that it outlasts."""
+        task = self._in_hand = asyncio.create_task(work)
+        await asyncio.wait((task, self._stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
+        if not task.done() and not self._failed.done():
+            await asyncio.wait((task, self._failed), timeout=self._settings.stop_seconds, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            self._drop("failed" if self._failed.done() else "stopping")
+            await asyncio.wait((task,), timeout=_CANCEL_SECONDS)
+            if not task.done():
+                raise RuntimeError("the batch in hand does not let itself be cancelled")
+        if self._failed.done():
+            self._failed.result()
+        if not task.cancelled():
+            task.result()
+        elif task is not self._dropped:
+            raise RuntimeError("the batch in hand was cancelled from within")
+
+    def _drop(self, why: str) -> None:
+        """Cancel what is in hand; nothing of it was acknowledged, so it comes again."""
+        if self._in_hand is not None and not self._in_hand.done():
+            log.warning("batch_dropped", why=why)
+            self._dropped = self._in_hand
+            self._in_hand.cancel()
+
+    async def _revoke(self, loop: Loop) -> None:
+        """Let go of everything; an exception ends the worker, where aiokafka would log it and go on."""
         try:
-            while not self._stopping.is_set():
-                if tick is not None and time.monotonic() >= next_tick:
-                    await loop.publish_due(tick.due)
-                    next_tick = time.monotonic() + self._settings.tick_seconds
-                step = self._in_hand = asyncio.create_task(loop.step())
-                await asyncio.wait((step, stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
-                if not step.done():
-                    await asyncio.wait((step,), timeout=self._settings.stop_seconds)
-                if not step.done():
-                    log.warning("batch_dropped", why="stopping")
-                    step.cancel()
-                    await asyncio.wait((step,))
-                if self._failed.done():
-                    self._failed.result()
-                if not step.cancelled():
-                    step.result()
-        finally:
-            stopping.cancel()
-
-    def _fatal(self, call: Callable[[frozenset[Partition]], Any]) -> Callable[[frozenset[Partition]], Any]:
-        """Let an exception in a rebalance callback end the worker: aiokafka would log it and go on."""
-
-        async def guarded(partitions: frozenset[Partition]) -> None:
             try:
-                await call(partitions)
-            except Exception as error:  # noqa: BLE001 - handed to run(), which raises it
-                if not self._failed.done():
-                    self._failed.set_exception(error)
-
-        return guarded
-
-    def _fatal_revoke(self, loop: Loop) -> Callable[[], Any]:
-        async def revoke(_: frozenset[Partition]) -> None:
-            try:
-                await asyncio.wait_for(loop.on_revoked(), self._settings.stop_seconds)
+                async with asyncio.timeout(self._settings.stop_seconds):
+                    await loop.on_revoked()
             except TimeoutError:
-                log.warning("batch_dropped", why="revoked")
-                if self._in_hand is not None:
-                    self._in_hand.cancel()
+                self._drop("revoked")
                 await loop.on_revoked()
+        except Exception as error:  # noqa: BLE001 - handed to run(), which raises it
+            if not self._failed.done():
+                self._failed.set_exception(error)
 
-        guarded = self._fatal(revoke)
-        return lambda: guarded(frozenset())
+    async def _waiting(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Await *call*, again and again while what it needs is away, for the start's budget.
 
-    async def _waiting(self, call: Callable[[], Any]) -> Any:
-        """Await *call*, again and again while what it needs is away, for the start's budget."""
-        return await retrying(
-            call,
-            budget_seconds=self._settings.startup_seconds,
-            on_retry=lambda error, wait: log.warning("waiting", error=str(error), wait_seconds=round(wait, 3)),
+        Raises:
+            TransientError: The budget is spent.
+            _Stopped: The worker was asked to stop meanwhile.
+        """
+        attempt = asyncio.ensure_future(
+            retrying(
+                call,
+                budget_seconds=self._settings.startup_seconds,
+                on_retry=lambda error, wait: log.warning("waiting", error=str(error), wait_seconds=round(wait, 3)),
+            )
         )
+        await asyncio.wait((attempt, self._stopping), return_when=asyncio.FIRST_COMPLETED)
+        if attempt.done():
+            return attempt.result()
+        attempt.cancel()
+        await asyncio.wait((attempt,))
+        raise _Stopped
 
     def _expected(self, consumed: Sequence[str]) -> dict[str, int | None]:
         """Return the partition count that each topic of ours must have; None where any count will do."""

@@ -8,15 +8,28 @@ from typing import ClassVar, Literal, TypeAlias
 from services.common.clock import Micros
 from services.common.ids import board_key
 
-SegmenterWorkType: TypeAlias = Literal["unknown", "person_changed", "account_changed", "account_people"]
+SegmenterWorkType: TypeAlias = Literal[
+    "unknown",
+    "person_changed",
+    "person_on_board",
+    "family_changed",
+    "person_in_account",
+    "account_changed",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmenterWork:
     """``segmenter.work``: a person's or an account's change, on its way to the boards or people that it concerns.
 
-    With *board* set it goes to the board's order (its demand is looked at again), otherwise to *person_id*'s order.
-    ``state_json`` carries what the receiver needs (memberships, account, MRR), ``version`` orders repeated news.
+    With *board* set it goes to the board's order, else with *person_id* to the person's, else to *account_id*'s.
+    ``state_json`` carries what the receiver needs, ``version`` (the subject's own) orders repeated news.
+
+    - person_changed, to a board: the card of ``person_id`` (memberships, account, pointer).
+    - person_on_board, to a person: who asked on a board for the first time, and which version of the card the board knows.
+    - family_changed, to a person: what is known of the persons who follow this one, by way of one of them.
+    - person_in_account, to an account: who belongs to it from now on.
+    - account_changed, to a person: the card of ``account_id``.
     """
 
     TOPIC: ClassVar[str] = "segmenter.work"

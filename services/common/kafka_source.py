@@ -1,0 +1,156 @@
+"""The consuming side of the broker through aiokafka."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+from services.common.errors import Evicted
+from services.common.kafka import closing, connection, kafka_errors
+from services.common.ports import Partition
+from services.common.records import Record
+from services.common.settings import KafkaSettings
+
+_EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
+_FETCH_WAIT_MS = 500
+_POLL_SECONDS = 1.0
+"""Above the fetch's own wait, so that it shows only while the group rebalances."""
+
+_Poll: TypeAlias = tuple[int, Sequence[Record]]
+"""How many revocations there had been when these records were taken."""
+
+
+class KafkaSource:
+    """A member of a consumer group."""
+
+    def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], *, batch_bytes: int) -> None:
+        self._topics = topics
+        self._answer_seconds = settings.request_timeout_ms / 1000
+        self._polling: asyncio.Task[_Poll] | None = None
+        self._revocations = 0
+        self._paused = False
+        self._consumer = AIOKafkaConsumer(
+            **connection(settings),
+            group_id=group,
+            client_id=group,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            session_timeout_ms=settings.session_timeout_ms,
+            heartbeat_interval_ms=max(settings.session_timeout_ms // 5, 200),
+            max_poll_interval_ms=settings.max_poll_interval_ms,
+            rebalance_timeout_ms=settings.max_poll_interval_ms,
+            max_partition_fetch_bytes=max(batch_bytes // 4, 2 * 1024 * 1024),
+            fetch_max_bytes=batch_bytes,
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            isolation_level="read_committed",
+        )
+
+    async def start(self, on_assigned: Callable[[frozenset[Partition]], None], on_revoked: Callable[[], Awaitable[None]]) -> None:
+        """Connect and begin to join the group; from now on the callbacks follow each rebalance."""
+        with kafka_errors("connect"):
+            await self._consumer.start()
+        # Subscribed only now: ``start`` would wait for the first assignment, however long that takes.
+        self._consumer.subscribe(topics=list(self._topics), listener=_Listener(self, on_assigned, on_revoked))
+
+    async def stop(self) -> None:
+        """Leave the group."""
+        if self._polling is not None:
+            self._polling.cancel()
+        await closing("consumer", self._consumer.stop())
+
+    async def fetch(self, max_records: int) -> Sequence[Record]:
+        """Return the next records of all assigned partitions; empty after about half a second without any.
+
+        At the moment of its return no partition of these records has been revoked.
+        """
+        if self._polling is None:
+            self._polling = asyncio.create_task(self._poll(max_records))
+        # aiokafka waits without a limit while the group rebalances, and miscounts its idle time when it is cancelled.
+        await asyncio.wait((self._polling,), timeout=_POLL_SECONDS)
+        if not self._polling.done():
+            return ()
+        polled, self._polling = self._polling, None
+        with kafka_errors("fetch"):
+            revocations, records = polled.result()
+        # Records that were polled before a revocation come again from the last commit, to whoever is assigned their partition.
+        return records if revocations == self._revocations else ()
+
+    async def _poll(self, max_records: int) -> _Poll:
+        fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=max_records)
+        return self._revocations, [
+            Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
+            for place, records in fetched.items()
+            for r in records
+        ]
+
+    def note_revocation(self) -> None:
+        """Count what has been polled but not fetched yet as gone: called first of all when partitions are revoked."""
+        self._revocations += 1
+
+    async def commit(self, positions: Mapping[Partition, int]) -> None:
+        """Acknowledge all before each position."""
+        offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
+        try:
+            with kafka_errors("commit"):
+                # aiokafka repeats a commit without a limit while the broker is away; the loop's budget shall decide.
+                async with asyncio.timeout(self._answer_seconds):
+                    await self._consumer.commit(offsets)
+        except _EVICTIONS as error:
+            raise Evicted(f"the commit was refused: {type(error).__name__}") from error
+
+    async def rewind(self) -> None:
+        """Go back to the last acknowledged positions; where nothing was acknowledged yet, to the beginning."""
+        try:
+            with kafka_errors("rewind"):
+                for place in self._consumer.assignment():
+                    async with asyncio.timeout(self._answer_seconds):
+                        committed = await self._consumer.committed(place)
+                    if committed is None:
+                        await self._consumer.seek_to_beginning(place)
+                    else:
+                        self._consumer.seek(place, committed)
+        except IllegalStateError:
+            return  # a rebalance came between: the new assignment starts from the last commit anyhow
+
+    def pause(self) -> None:
+        """Fetch nothing until ``resume``."""
+        self._consumer.pause(*self._consumer.assignment())
+        self._paused = True
+
+    def resume(self) -> None:
+        """Fetch again."""
+        if self._paused:
+            self._consumer.resume(*self._consumer.paused())
+            self._paused = False
+
+    def assigned(self) -> frozenset[Partition]:
+        """Return the partitions that this worker owns."""
+        return frozenset((place.topic, place.partition) for place in self._consumer.assignment())
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # publishes no types
+    def __init__(
+        self, source: KafkaSource, on_assigned: Callable[[frozenset[Partition]], None], on_revoked: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._source = source
+        self._on_assigned = on_assigned
+        self._on_revoked = on_revoked
+
+    async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        self._source.note_revocation()
+        if revoked:
+            await self._on_revoked()
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self._on_assigned(frozenset((place.topic, place.partition) for place in assigned))

@@ -1,0 +1,62 @@
+"""What the outcomes of one batch come to: the records to publish, and how many ended how."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+
+from services.common.deadletter import dead_letter
+from services.common.outcome import Drop, Emit, Outcome, Reject
+from services.common.records import Output, Record
+
+_RECORD_OVERHEAD_BYTES = 256
+"""What the broker adds to a record at most, beside key, value and headers."""
+
+
+@dataclass(slots=True)
+class Settled:
+    """The outcomes of one batch of one topic, added up."""
+
+    outputs: list[Output] = field(default_factory=list)
+    """In the order of their records, dead letters among them."""
+    rejected: list[tuple[Record, Reject]] = field(default_factory=list)
+    emitted: int = 0
+    dropped: int = 0
+
+
+def settle(service: str, decided: Iterable[tuple[Record, Outcome]], max_output_bytes: int) -> Settled:
+    """Add up *decided*; an output of more than *max_output_bytes*, which no broker would take, rejects its record instead."""
+    settled = Settled()
+    outputs = settled.outputs
+    for record, outcome in decided:
+        match outcome:
+            case Emit(events):
+                reject = _oversized(events, max_output_bytes)
+                if reject is None:
+                    outputs.extend(events)
+                    settled.emitted += 1
+                else:
+                    _refuse(service, record, reject, settled)
+            case Drop():
+                settled.dropped += 1
+            case Reject():
+                _refuse(service, record, outcome, settled)
+            case _ as never:
+                assert_never(never)
+    return settled
+
+
+def _refuse(service: str, record: Record, reject: Reject, settled: Settled) -> None:
+    settled.outputs.append(dead_letter(service, record, reject))
+    settled.rejected.append((record, reject))
+
+
+def _oversized(outputs: tuple[Output, ...], allowed: int) -> Reject | None:
+    for output in outputs:
+        size = len(output.value or b"") + len(output.key or b"") + _RECORD_OVERHEAD_BYTES
+        if output.headers:
+            size += sum(len(name) + len(value or b"") for name, value in output.headers)
+        if size > allowed:
+            return Reject("oversized_output", f"its {output.topic} record has {size} bytes; {allowed} are allowed")
+    return None
