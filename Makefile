@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit lint format bench images chart clean
+.PHONY: help install demo up test test-unit lint format bench images chart kafka kafka-down mongo mongo-down clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -66,6 +66,20 @@ images: ## Build the container images, where a Docker daemon runs
 
 chart: $(VENV)/.test ## Lint and render the Helm chart against strict Kubernetes schemas
 	@$(BIN)/pytest tests/contract -k deploy
+
+BROKERS ?= 1
+
+kafka: $(VENV)/.all ## Start Apache Kafka without Docker (Java 17, Maven); BROKERS=3 for three
+	@$(BIN)/python -m services.console.engines.kafka up --brokers $(BROKERS)
+
+kafka-down: $(VENV)/.all ## Stop it
+	@$(BIN)/python -m services.console.engines.kafka down
+
+mongo: $(VENV)/.all ## Start FerretDB, which speaks MongoDB's protocol, without Docker (Go)
+	@$(BIN)/python -m services.console.engines.ferretdb up
+
+mongo-down: $(VENV)/.all ## Stop it
+	@$(BIN)/python -m services.console.engines.ferretdb down
 
 clean: ## Remove the environment and what runs left behind
 	@rm -rf $(VENV) .groundswell .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

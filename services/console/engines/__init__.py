@@ -1,0 +1,4 @@
+"""The real engines without Docker, for development and CI: Apache Kafka on Java, FerretDB (MongoDB's protocol) on Go.
+
+What they need is fetched or built once and kept below ``.groundswell/engines``.
+"""
