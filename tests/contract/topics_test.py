@@ -8,7 +8,7 @@ import pytest
 
 from services.common.deadletter import SPARE_BYTES
 from services.common.errors import ConfigurationError
-from services.common.events import ALL_EVENTS
+from services.common.events import ALL_EVENTS, Event
 from services.common.paths import SCHEMAS
 from services.common.settings import Settings
 from services.common.topics import TopicContract, load_topics
@@ -52,7 +52,7 @@ def test_every_service_has_dead_letters() -> None:
 
 
 @pytest.mark.parametrize("event", ALL_EVENTS, ids=lambda event: event.__name__)
-def test_a_topic_is_partitioned_as_its_events_say(event: type) -> None:
+def test_a_topic_is_partitioned_as_its_events_say(event: type[Event]) -> None:
     """Every event partitioned by board carries one; every event partitioned by person or account carries that id."""
     wanted = {"board": "board", "person": "person_id", "account": "account_id"}[_TOPICS[event.TOPIC].partition_by]
     assert wanted in event.__dataclass_fields__
