@@ -1,0 +1,1 @@
+"""The only files of ingest that import a driver."""

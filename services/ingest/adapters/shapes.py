@@ -1,0 +1,66 @@
+"""Rows as plain values, the same in every store: what is at its default is left out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.ingest.domain.rows import Entry, Link, Person
+
+
+def entry_to_plain(entry: Entry) -> dict[str, Any]:
+    """Return *entry* as JSON has it."""
+    plain: dict[str, Any] = {"order": entry.order, "origin": entry.origin, "digest": entry.digest, "kind": entry.kind}
+    if entry.place:
+        plain["place"] = entry.place
+    if entry.person_id is not None:
+        plain["person_id"] = entry.person_id
+    if entry.contact:
+        plain["contact"] = True
+    if entry.links:
+        plain["links"] = [list(link) for link in entry.links]
+    if entry.boards:
+        plain["boards"] = list(entry.boards)
+    return plain
+
+
+def entry_of(plain: dict[str, Any]) -> Entry:
+    """Return what ``entry_to_plain`` was given."""
+    return Entry(
+        order=plain["order"],
+        origin=plain["origin"],
+        digest=plain["digest"],
+        kind=plain["kind"],
+        place=plain.get("place", ""),
+        person_id=plain.get("person_id"),
+        contact=plain.get("contact", False),
+        links=tuple((link[0], link[1]) for link in plain.get("links", ())),
+        boards=tuple(plain.get("boards", ())),
+    )
+
+
+def person_to_plain(person: Person) -> dict[str, Any]:
+    """Return *person* as JSON has it, without its key and version."""
+    return {
+        "boards": sorted(person.boards),
+        "contact": person.contact,
+        "contact_at": person.contact_at,
+        "profile_at": person.profile_at,
+        "preferences": [list(preference) for preference in person.preferences],
+        "links": [
+            {"origin": link.origin, "into": link.into, "pair": None if link.pair is None else list(link.pair)} for link in person.links
+        ],
+    }
+
+
+def person_of(person_id: str, version: int, plain: dict[str, Any]) -> Person:
+    """Return what ``person_to_plain`` was given."""
+    return Person(
+        person_id=person_id,
+        version=version,
+        boards=frozenset(plain["boards"]),
+        contact=plain["contact"],
+        contact_at=plain["contact_at"],
+        profile_at=plain["profile_at"],
+        preferences=tuple((about, at) for about, at in plain["preferences"]),
+        links=tuple(Link(link["origin"], link["into"], None if link["pair"] is None else tuple(link["pair"])) for link in plain["links"]),
+    )

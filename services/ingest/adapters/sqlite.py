@@ -1,0 +1,75 @@
+"""Ingest's memory in SQLite: everything of a batch in one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from services.common.sqlite import Database
+from services.ingest.adapters.shapes import entry_of, entry_to_plain, person_of, person_to_plain
+from services.ingest.domain.rows import Binding, Changes, Person, Subject
+from services.ingest.ports import Contended
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS bindings (key TEXT PRIMARY KEY, person_id TEXT NOT NULL, origin TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS subjects (key TEXT PRIMARY KEY, version INTEGER NOT NULL, entries BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS persons (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+_BINDINGS = "SELECT key, person_id, origin FROM bindings WHERE key IN (SELECT value FROM json_each(?))"
+_SUBJECTS = "SELECT key, version, entries FROM subjects WHERE key IN (SELECT value FROM json_each(?))"
+_PERSONS = "SELECT key, version, body FROM persons WHERE key IN (SELECT value FROM json_each(?))"
+_SAVE_BINDING = "INSERT INTO bindings VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
+_SAVE_SUBJECT = """
+INSERT INTO subjects VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET version = excluded.version, entries = excluded.entries WHERE version = excluded.version - 1
+"""
+_SAVE_PERSON = """
+INSERT INTO persons VALUES (?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET version = excluded.version, body = excluded.body WHERE version = excluded.version - 1
+"""
+
+
+class SqliteMemory:
+    """See ``services.ingest.ports.Memory``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def bindings(self, keys: Collection[str]) -> Mapping[str, Binding]:
+        """Return those of *keys* that are bound."""
+        rows = await self._rows(_BINDINGS, keys)
+        return {row[0]: Binding(*row) for row in rows}
+
+    async def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
+        """Return those of *keys* of which something was accepted."""
+        rows = await self._rows(_SUBJECTS, keys)
+        return {key: Subject(key, version, tuple(map(entry_of, orjson.loads(entries)))) for key, version, entries in rows}
+
+    async def persons(self, keys: Collection[str]) -> Mapping[str, Person]:
+        """Return those of *keys* whom something is known of."""
+        rows = await self._rows(_PERSONS, keys)
+        return {key: person_of(key, version, orjson.loads(body)) for key, version, body in rows}
+
+    async def save(self, changes: Changes) -> None:
+        """Write all of *changes*, or nothing."""
+        bindings = [(row.key, row.person_id, row.origin) for row in changes.bindings]
+        subjects = [(row.key, row.version, orjson.dumps([entry_to_plain(entry) for entry in row.entries])) for row in changes.subjects]
+        persons = [(row.person_id, row.version, orjson.dumps(person_to_plain(row))) for row in changes.persons]
+        if bindings or subjects or persons:
+            await self._database.write(lambda c: _write(c, ((_SAVE_BINDING, bindings), (_SAVE_SUBJECT, subjects), (_SAVE_PERSON, persons))))
+
+    async def _rows(self, query: str, keys: Collection[str]) -> list[tuple[Any, ...]]:
+        if not keys:
+            return []
+        wanted = orjson.dumps(list(keys)).decode()
+        return await self._database.read(lambda c: c.execute(query, (wanted,)).fetchall())
+
+
+def _write(connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
+    for statement, rows in statements:
+        if rows and connection.executemany(statement, rows).rowcount != len(rows):
+            raise Contended(f"SQLite: a row of {statement.split()[2]} was written by another worker")

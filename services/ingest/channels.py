@@ -1,0 +1,225 @@
+"""``channels.yaml``: which raw topic holds what, and how it becomes the canonical form."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from jmespath.exceptions import JMESPathError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from services.common.errors import ConfigurationError
+from services.common.ids import is_slug
+from services.common.topics import load_topics
+from services.ingest.domain.mapping import FieldMapping, RecordMapping, compile_path
+from services.ingest.domain.moments import TimestampFormat
+from services.ingest.domain.reading import Place
+from services.ingest.domain.texts import Step
+
+CANONICAL_TOPIC = "feedback.raw"
+_TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
+
+
+def _slug(name: str) -> str:
+    if not is_slug(name):
+        raise ValueError("expected 1-63 of a-z 0-9 . _ - with a letter or digit first")
+    return name
+
+
+def _expression(text: str) -> str:
+    try:
+        compile_path(text)
+    except JMESPathError as error:
+        raise ValueError(f"not a JMESPath expression: {str(error).splitlines()[0]}") from None
+    return text
+
+
+def _topic(name: str) -> str:
+    if _TOPIC.fullmatch(name) is None:
+        raise ValueError("expected the name of a Kafka topic: 1-249 of a-z A-Z 0-9 . _ -")
+    if name != CANONICAL_TOPIC and name in load_topics():
+        raise ValueError("this topic has another purpose; feedback needs one of its own")
+    return name
+
+
+Slug = Annotated[str, AfterValidator(_slug)]
+Expression = Annotated[str, AfterValidator(_expression)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class FieldSpec(_Part):
+    """How one field is found; a bare text in the file is its *path*."""
+
+    path: Expression | None = None
+    """JMESPath on the record's JSON."""
+    constant: str | int | float | bool | None = None
+    prefix: str = ""
+    timestamp: TimestampFormat | None = None
+    steps: list[Step] = Field(default_factory=list)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.path is None) == (self.constant is None):
+            raise ValueError("expected either `path` or `constant`")
+        if self.constant is not None and (self.prefix or self.timestamp or self.steps):
+            raise ValueError("`constant` stands alone")
+        return self
+
+    def compiled(self, name: str, default: TimestampFormat | None = None) -> FieldMapping:
+        """Return the search for this field; *default* is the timestamp format where the file names none."""
+        if self.path is None:
+            return FieldMapping(name, constant=self.constant)
+        return FieldMapping(
+            name,
+            expression=self.path,
+            search=compile_path(self.path),
+            prefix=self.prefix,
+            timestamp=self.timestamp or default,
+            steps=tuple(self.steps),
+        )
+
+
+def _short(value: object) -> object:
+    return {"path": value} if isinstance(value, str) else value
+
+
+Spec = Annotated[FieldSpec, BeforeValidator(_short)]
+
+
+class AuthorSpec(_Part):
+    """How the author is found."""
+
+    email: Spec | None = None
+    name: Spec | None = None
+    alias: Spec | None = None
+    """``namespace:name``; give the namespace as `prefix`."""
+    crm_id: Spec | None = None
+
+
+class MappingSpec(_Part):
+    """How the canonical fields are found."""
+
+    id: Spec
+    text: Spec
+    occurred_at: Spec | None = None
+    author: AuthorSpec = AuthorSpec()
+    workspace: Spec | None = None
+    board: Spec | None = None
+    revision: Spec | None = None
+    deleted: Spec | None = None
+    rating: Spec | None = None
+    url: Spec | None = None
+    language: Spec | None = None
+
+    def compiled(self) -> RecordMapping:
+        """Return the mapping, its expressions compiled."""
+        fields = [spec.compiled(name, "iso" if name == "occurred_at" else None) for name, spec in _specs(self)]
+        return RecordMapping(fields, [spec.compiled(name) for name, spec in _specs(self.author)])
+
+
+def _specs(part: _Part) -> list[tuple[str, FieldSpec]]:
+    return [(name, spec) for name in type(part).model_fields if isinstance(spec := getattr(part, name), FieldSpec)]
+
+
+class ChannelSpec(_Part):
+    """One raw topic of feedback."""
+
+    topic: Annotated[str, AfterValidator(_topic)]
+    name: Slug
+    workspace: Slug | None = None
+    """Whose feedback it is; absent means that each record says so."""
+    board: Slug | None = None
+    """Where records go that name no board."""
+    adapter: Literal["canonical"] | None = None
+    named: list[Slug] | None = None
+    """The channels that canonical records may name as their own; absent means any."""
+    mapping: MappingSpec | None = None
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if (self.adapter is None) == (self.mapping is None):
+            raise ValueError("expected either `adapter: canonical` or `mapping`")
+        if self.mapping is not None:
+            if self.workspace is None and self.mapping.workspace is None:
+                raise ValueError("expected `workspace`, here or in `mapping`")
+            if self.board is None and self.mapping.board is None:
+                raise ValueError("expected `board`, here or in `mapping`")
+            if self.named is not None:
+                raise ValueError("`named` belongs to `adapter: canonical`")
+        return self
+
+    def place(self) -> Place:
+        """Return where its feedback belongs."""
+        return Place(self.name, self.workspace, self.board, None if self.named is None else frozenset(self.named))
+
+
+class Channels(_Part):
+    """The whole file."""
+
+    version: Literal[1]
+    channels: list[ChannelSpec] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _one_each(self) -> Self:
+        topics = [channel.topic for channel in self.channels]
+        twice = sorted({topic for topic in topics if topics.count(topic) > 1})
+        if twice:
+            raise ValueError(f"a topic is one channel; listed twice: {', '.join(twice)}")
+        return self
+
+    def topics(self) -> list[str]:
+        """Return every raw topic of feedback, in the file's order."""
+        return [channel.topic for channel in self.channels]
+
+
+def load_channels(path: Path) -> Channels:
+    """Return the channels that *path* defines.
+
+    Raises:
+        ConfigurationError: Names the file, the line and the field.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.safe_load(text)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read ({error}); set GROUNDSWELL_CHANNELS_FILE to the file of channels") from None
+    except yaml.YAMLError as error:
+        raise ConfigurationError(f"{path}:{_mark(error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
+    try:
+        return Channels.model_validate(document)
+    except ValidationError as error:
+        raise ConfigurationError("; ".join(_sentence(path, text, fault) for fault in error.errors())) from None
+
+
+def _mark(error: yaml.YAMLError) -> int:
+    mark = getattr(error, "problem_mark", None)
+    return 1 if mark is None else mark.line + 1
+
+
+def _sentence(path: Path, text: str, fault: Mapping[str, Any]) -> str:
+    line, field = _located(text, fault["loc"])
+    return f"{path}:{line}: {field}: {str(fault['msg']).removeprefix('Value error, ')}"
+
+
+def _located(text: str, place: Sequence[str | int]) -> tuple[int, str]:
+    """Return the line of the nearest node to *place*, and the place's name as people write it."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line, ".".join(map(str, place)) or "the file"

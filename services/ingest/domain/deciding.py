@@ -1,0 +1,74 @@
+"""Which rows an input needs, and which decision is its."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import assert_never
+
+from services.ingest.domain.feedback import decide_feedback
+from services.ingest.domain.ideas import decide_idea_command, decide_idea_status
+from services.ingest.domain.identity import candidates
+from services.ingest.domain.inputs import (
+    Activity,
+    Arrival,
+    Company,
+    Feedback,
+    IdeaCommand,
+    IdeaStatus,
+    Input,
+    PersonCommand,
+    Preference,
+    Profile,
+    author_of,
+)
+from services.ingest.domain.joining import decide_person_command
+from services.ingest.domain.ledger import Ledger
+from services.ingest.domain.people import decide_activity, decide_company, decide_preference, decide_profile
+from services.ingest.domain.rows import Binding, Subject, binding_key
+from services.ingest.domain.verdict import Verdict
+
+
+def decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
+    """Return what becomes of *given*, and note in *ledger* what is to be remembered."""
+    verdict: Verdict
+    match given:
+        case Feedback():
+            verdict = decide_feedback(ledger, given, arrival)
+        case Activity():
+            verdict = decide_activity(ledger, given, arrival)
+        case Profile():
+            verdict = decide_profile(ledger, given, arrival)
+        case Company():
+            verdict = decide_company(ledger, given, arrival)
+        case Preference():
+            verdict = decide_preference(ledger, given, arrival)
+        case IdeaCommand():
+            verdict = decide_idea_command(ledger, given, arrival)
+        case IdeaStatus():
+            verdict = decide_idea_status(ledger, given, arrival)
+        case PersonCommand():
+            verdict = decide_person_command(ledger, given, arrival)
+        case _ as never:
+            assert_never(never)
+    return verdict
+
+
+def bindings_needed(batch: Iterable[Input]) -> set[str]:
+    """Return the keys of every alias in *batch*."""
+    return {binding_key(given.workspace, alias) for given in batch for alias in author_of(given).aliases}
+
+
+def persons_needed(batch: Sequence[Input], bindings: Iterable[Binding | None], subjects: Iterable[Subject]) -> set[str]:
+    """Return every person whom *batch* can concern; whom they point at comes on top."""
+    found: set[str] = set()
+    for given in batch:
+        found |= candidates(given.workspace, (author_of(given),), ())
+        if isinstance(given, PersonCommand):
+            found |= {given.person_id, given.other_person_id}
+    found |= candidates("", (), bindings)
+    for subject in subjects:
+        for entry in subject.entries:
+            found.update(person for link in entry.links for person in link)
+            if entry.person_id is not None:
+                found.add(entry.person_id)
+    return found

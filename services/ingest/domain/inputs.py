@@ -1,0 +1,162 @@
+"""What came from outside, read and checked, before anyone looked at what is known already."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.records import Record
+from services.ingest.domain.aliases import Author
+
+_DIGEST_BYTES = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """When and where a raw record lies on the broker; the same when it is read again."""
+
+    origin: str
+    at: Micros
+
+    @classmethod
+    def of(cls, record: Record) -> Arrival:
+        """Return the arrival of *record*; a record without a timestamp counts as the epoch."""
+        return cls(record.origin, max(record.timestamp_ms, 0) * 1000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Input:
+    """What all inputs have.
+
+    *subject* is what is spoken of, an id that is a pure function of the record; *order* ranks what is said of it (a revision, or
+    ``updated_at`` in microseconds); *digest* tells equal contents from different ones.
+    """
+
+    workspace: str
+    source: str
+    """The channel's name, or the topic."""
+    subject: str
+    order: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feedback(_Input):
+    """A piece of feedback, an edit of one, or the news that it was taken back. *subject* is the feedback's id, *order* its revision."""
+
+    board: str
+    external_id: str
+    deleted: bool
+    author: Author
+    text: str | None = None
+    """Absent only where *deleted*."""
+    occurred_at: Micros | None = None
+    rating: float | None = None
+    url: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile(_Input):
+    """What a CRM or CDP says of a person. *order* is ``updated_at``."""
+
+    person: Author
+    account_id: str | None = None
+    traits_json: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Company(_Input):
+    """What a CRM says of an account. *subject* is the account's id, *order* its ``updated_at``."""
+
+    external_id: str
+    name: str | None = None
+    plan: str | None = None
+    mrr_cents: int = 0
+    employees: int | None = None
+    industry: str | None = None
+    region: str | None = None
+    owner: str | None = None
+    traits_json: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity(_Input):
+    """Something that a person did in the product."""
+
+    person: Author
+    name: str
+    amount: float = 1.0
+    occurred_at: Micros | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preference(_Input):
+    """A person wants, or no longer wants, to hear. *order* is ``updated_at``."""
+
+    person: Author
+    opted_out: bool
+    channel: str | None = None
+    idea_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdeaCommand(_Input):
+    """What a human wants done to ideas."""
+
+    board: str
+    command: str
+    actor: str
+    idea_id: str
+    other_idea_id: str | None = None
+    feedback_id: str | None = None
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdeaStatus(_Input):
+    """What a roadmap tool says of an idea. *order* is ``updated_at``, for each idea and release."""
+
+    board: str
+    idea_id: str
+    status: str
+    reason: str | None = None
+    release_id: str | None = None
+    release_name: str | None = None
+    release_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonCommand(_Input):
+    """Two persons are one human, or are not after all."""
+
+    separate: bool
+    person_id: str
+    other_person_id: str
+
+
+Input: TypeAlias = Feedback | Profile | Company | Activity | Preference | IdeaCommand | IdeaStatus | PersonCommand
+
+
+def author_of(given: Input) -> Author:
+    """Return the author of feedback, or the person that a record is about; nobody for the rest."""
+    match given:
+        case Feedback(author=author):
+            return author
+        case Profile(person=person) | Activity(person=person) | Preference(person=person):
+            return person
+        case _:
+            return _NOBODY
+
+
+_NOBODY = Author()
+
+
+def digest_of(*content: Any) -> str:
+    """Return 96 bits that tell contents apart, in hexadecimal."""
+    return hashlib.blake2b(orjson.dumps(content), digest_size=_DIGEST_BYTES).hexdigest()

@@ -1,0 +1,65 @@
+"""What a batch knows, and what it changes: the stored rows, overlaid by what the records before this one did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from services.ingest.domain.rows import Binding, Changes, Entry, Person, Subject
+
+ENTRIES_KEPT = 64
+"""Of each subject. An older one that is read again counts as stale; the newer ones replaced all that it said."""
+
+
+class Ledger:
+    """Begins with the rows that were loaded; asking for one that was not is a bug, and a ``KeyError``."""
+
+    def __init__(self, bindings: dict[str, Binding | None], subjects: dict[str, Subject], persons: dict[str, Person]) -> None:
+        self._bindings = bindings
+        self._subjects = subjects
+        self._persons = persons
+        self._new_bindings: dict[str, Binding] = {}
+        self._touched_subjects: set[str] = set()
+        self._touched_persons: set[str] = set()
+
+    def binding(self, key: str) -> Binding | None:
+        """Return who *key* is."""
+        return self._bindings[key]
+
+    def bind(self, binding: Binding) -> None:
+        """Say who an alias is that was nobody's."""
+        self._bindings[binding.key] = self._new_bindings[binding.key] = binding
+
+    def subject(self, key: str) -> Subject:
+        """Return what was accepted of *key*."""
+        return self._subjects[key]
+
+    def accept(self, key: str, entry: Entry) -> None:
+        """Add *entry*, whose order is above all others."""
+        subject = self._subjects[key]
+        self._subjects[key] = replace(subject, entries=(*subject.entries, entry)[-ENTRIES_KEPT:])
+        self._touched_subjects.add(key)
+
+    def person(self, person_id: str) -> Person:
+        """Return what follows *person_id*."""
+        return self._persons[person_id]
+
+    def put(self, person: Person) -> None:
+        """Replace what follows a person."""
+        self._persons[person.person_id] = person
+        self._touched_persons.add(person.person_id)
+
+    def chain(self, person_id: str) -> Iterable[Person]:
+        """Yield *person_id* and whom it points at, up to the last. Pointers lead to smaller ids, so there is no circle."""
+        person: Person | None = self._persons[person_id]
+        while person is not None:
+            yield person
+            person = None if person.into is None else self._persons[person.into]
+
+    def changes(self) -> Changes:
+        """Return what is to be stored."""
+        return Changes(
+            tuple(self._new_bindings.values()),
+            tuple(replace(self._subjects[key], version=self._subjects[key].version + 1) for key in sorted(self._touched_subjects)),
+            tuple(replace(self._persons[key], version=self._persons[key].version + 1) for key in sorted(self._touched_persons)),
+        )

@@ -1,0 +1,123 @@
+"""Persons and accounts: profiles, companies, activity, preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Literal, TypeAlias
+
+from services.common import ids
+from services.common.clock import Micros
+from services.common.events import Account, PersonEvent
+from services.common.outcome import Drop, Reject
+from services.ingest.domain.identity import introduction, note_contact, resolve, unannounced
+from services.ingest.domain.inputs import Activity, Arrival, Company, Preference, Profile
+from services.ingest.domain.ledger import Ledger
+from services.ingest.domain.rows import Entry, Person
+from services.ingest.domain.verdict import STALE, Verdict, earlier
+
+
+def decide_profile(ledger: Ledger, given: Profile, arrival: Arrival) -> Verdict:
+    """Return the person's new profile, unless a newer one is known under whatever alias."""
+
+    def newer(person: Person) -> Person | None:
+        return replace(person, profile_at=given.order) if given.order >= person.profile_at else None
+
+    event = {"name": given.person.name, "account_id": given.account_id, "traits_json": given.traits_json, "language": given.language}
+    return _about_person(ledger, given, arrival, given.order, newer=newer, news=event)
+
+
+def decide_preference(ledger: Ledger, given: Preference, arrival: Arrival) -> Verdict:
+    """Return the person's new preference, unless a newer one of the same channel and idea is known."""
+    about = f"{given.channel or ''}/{given.idea_id or ''}"
+
+    def newer(person: Person) -> Person | None:
+        changed = dict(person.preferences)
+        if given.order < changed.get(about, -1):
+            return None
+        changed[about] = given.order
+        return replace(person, preferences=tuple(sorted(changed.items())))
+
+    event = {"channel": given.channel, "idea_id": given.idea_id, "opted_out": given.opted_out}
+    return _about_person(ledger, given, arrival, given.order, newer=newer, news=event)
+
+
+def decide_activity(ledger: Ledger, given: Activity, arrival: Arrival) -> Verdict:
+    """Return what the person did."""
+    at = arrival.at if given.occurred_at is None else given.occurred_at
+    return _about_person(ledger, given, arrival, at, newer=lambda person: person, news={"name": given.name, "amount": given.amount})
+
+
+def decide_company(ledger: Ledger, given: Company, arrival: Arrival) -> Verdict:
+    """Return the account's new state."""
+    known = earlier(ledger.subject(given.subject), given, arrival)
+    if isinstance(known, Drop | Reject):
+        return known
+    if known is None:
+        ledger.accept(given.subject, Entry(given.order, arrival.origin, given.digest, "account"))
+    account = Account(
+        account_id=given.subject,
+        workspace=given.workspace,
+        external_id=given.external_id,
+        version=given.order,
+        updated_at=given.order,
+        ingested_at=arrival.at,
+        origin=arrival.origin,
+        name=given.name,
+        plan=given.plan,
+        mrr_cents=given.mrr_cents,
+        employees=given.employees,
+        industry=given.industry,
+        region=given.region,
+        owner=given.owner,
+        traits_json=given.traits_json,
+    )
+    return (account,)
+
+
+_Newer: TypeAlias = Callable[[Person], Person | None]
+"""Returns the person with the news noted, or None where something newer is known."""
+
+
+def _about_person(
+    ledger: Ledger, given: Profile | Preference | Activity, arrival: Arrival, at: Micros, *, newer: _Newer, news: dict[str, Any]
+) -> Verdict:
+    known = earlier(ledger.subject(given.subject), given, arrival)
+    if isinstance(known, Drop | Reject):
+        return unannounced(ledger, given, arrival, at) or known
+    person_id = known.person_id if known is not None else None
+    if person_id is None:
+        person_id = resolve(ledger, given.workspace, given.person, arrival)
+    person = ledger.person(person_id)
+    changed = newer(person)
+    if changed is None and known is None:
+        return unannounced(ledger, given, arrival, at) or STALE
+    if changed is not None and changed != person:
+        ledger.put(changed)
+    contact = note_contact(ledger, person_id, given.person, at)
+    entry = known
+    if entry is None:
+        entry = Entry(given.order, arrival.origin, given.digest, _KINDS[type(given)], person_id=person_id, contact=contact)
+        ledger.accept(given.subject, entry)
+    return (*introduction(ledger, given, entry, arrival, at), _event(given, person_id, arrival, at, news))
+
+
+_KINDS: Mapping[type[Profile | Preference | Activity], Literal["profile", "preference", "activity"]] = {
+    Profile: "profile",
+    Preference: "preference",
+    Activity: "activity",
+}
+
+
+def _event(given: Profile | Preference | Activity, person_id: str, arrival: Arrival, at: Micros, news: dict[str, Any]) -> PersonEvent:
+    return PersonEvent(
+        event_id=ids.event_id(given.workspace, given.subject, str(given.order)),
+        type=_KINDS[type(given)],
+        workspace=given.workspace,
+        person_id=person_id,
+        source=given.source,
+        occurred_at=at,
+        ingested_at=arrival.at,
+        origin=arrival.origin,
+        **news,
+    )

@@ -1,0 +1,122 @@
+"""Persons and accounts: profiles, companies, activity, preferences, and who is the same human."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.common import ids
+from services.ingest.domain.aliases import read_author
+from services.ingest.domain.faults import fault
+from services.ingest.domain.fields import Fields
+from services.ingest.domain.inputs import Activity, Company, PersonCommand, Preference, Profile, digest_of
+from services.ingest.domain.reading.common import LANGUAGE_LIMIT, cents_of, known_as, named_person, our_id, own_workspace, traits_of
+
+
+def read_profile(fields: Fields, topic: str) -> Profile:
+    """Return what a CRM or CDP says of a person; *topic* is its source."""
+    workspace = own_workspace(fields)
+    person = known_as(read_author(fields, crm_field="id"), "id, email or alias")
+    updated_at = fields.required("updated_at", fields.moment("updated_at"))
+    account = fields.identifier("account")
+    account_id = None if account is None else ids.account_id(workspace, account)
+    traits, language = traits_of(fields), fields.text("language", limit=LANGUAGE_LIMIT)
+    return Profile(
+        workspace=workspace,
+        source=topic,
+        subject=ids.make_id(workspace, "profile", person.aliases[0]),
+        order=updated_at,
+        digest=digest_of(person.aliases, person.name, account_id, traits, language),
+        person=person,
+        account_id=account_id,
+        traits_json=traits,
+        language=language,
+    )
+
+
+def read_company(fields: Fields, topic: str) -> Company:
+    """Return what a CRM says of an account; *topic* is its source."""
+    workspace = own_workspace(fields)
+    external_id = fields.required("id", fields.identifier("id"))
+    updated_at = fields.required("updated_at", fields.moment("updated_at"))
+    rest: dict[str, Any] = {
+        "name": fields.text("name"),
+        "plan": fields.text("plan"),
+        "mrr_cents": cents_of(fields),
+        "employees": fields.whole("employees"),
+        "industry": fields.text("industry"),
+        "region": fields.text("region"),
+        "owner": fields.text("owner"),
+        "traits_json": traits_of(fields),
+    }
+    return Company(
+        workspace=workspace,
+        source=topic,
+        subject=ids.account_id(workspace, external_id),
+        order=updated_at,
+        digest=digest_of(rest),
+        external_id=external_id,
+        **rest,
+    )
+
+
+def read_activity(fields: Fields, topic: str) -> Activity:
+    """Return something that a person did; *topic* is its source."""
+    workspace = own_workspace(fields)
+    external_id = fields.required("id", fields.identifier("id"))
+    person, name = named_person(fields), fields.required("name", fields.text("name"))
+    amount, occurred_at = fields.number("amount"), fields.moment("occurred_at")
+    return Activity(
+        workspace=workspace,
+        source=topic,
+        subject=ids.make_id(workspace, "activity", external_id),
+        order=0,
+        digest=digest_of(person.aliases, name, amount, occurred_at),
+        person=person,
+        name=name,
+        amount=1.0 if amount is None else amount,
+        occurred_at=occurred_at,
+    )
+
+
+def read_preference(fields: Fields, topic: str) -> Preference:
+    """Return whether a person wants to hear; *topic* is its source."""
+    workspace = own_workspace(fields)
+    external_id = fields.required("id", fields.identifier("id"))
+    person = named_person(fields)
+    channel, idea = fields.slug("channel"), our_id(fields, workspace, "idea_id", "idea")
+    opted_out = fields.required("opted_out", fields.flag("opted_out"))
+    updated_at = fields.required("updated_at", fields.moment("updated_at"))
+    return Preference(
+        workspace=workspace,
+        source=topic,
+        subject=ids.make_id(workspace, "preference", external_id),
+        order=updated_at,
+        digest=digest_of(person.aliases, channel, idea, opted_out),
+        person=person,
+        opted_out=opted_out,
+        channel=channel,
+        idea_id=idea,
+    )
+
+
+def read_person_command(fields: Fields, topic: str) -> PersonCommand:
+    """Return whether two persons are one human; *topic* is its source."""
+    workspace = own_workspace(fields)
+    external_id = fields.required("id", fields.identifier("id"))
+    command = fields.required("command", fields.text("command"))
+    if command not in ("join", "separate"):
+        raise fault("unknown_command", "command: expected one of join, separate")
+    person = fields.required("person_id", our_id(fields, workspace, "person_id", "person"))
+    other = fields.required("other_person_id", our_id(fields, workspace, "other_person_id", "person"))
+    if person == other:
+        raise fault("bad_id", "other_person_id: expected another person than person_id")
+    return PersonCommand(
+        workspace=workspace,
+        source=topic,
+        subject=ids.make_id(workspace, "person-command", external_id),
+        order=0,
+        digest=digest_of(command, person, other),
+        separate=command == "separate",
+        person_id=person,
+        other_person_id=other,
+    )

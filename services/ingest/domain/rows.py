@@ -1,0 +1,93 @@
+"""What ingest remembers: who an alias is, what was accepted of a subject, what follows a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.common.clock import Micros
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """An alias and the person behind it. Bound once and never again: persons that prove to be one are joined by a pointer."""
+
+    key: str
+    """``WORKSPACE/ALIAS``."""
+    person_id: str
+    origin: str
+    """The raw record that bound it, and that announces it."""
+
+
+def binding_key(workspace: str, alias: str) -> str:
+    """Return the key of *alias* in *workspace*; a workspace has no slash in it."""
+    return f"{workspace}/{alias}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing that was accepted of a subject, with all that its outputs need beside the raw record itself."""
+
+    order: int
+    origin: str
+    digest: str
+    kind: str
+    """What it became: an event's type, or why it became none."""
+    place: str = ""
+    """The board of feedback."""
+    person_id: str | None = None
+    contact: bool = False
+    """Whether it brought a newer address."""
+    links: tuple[tuple[str, str], ...] = ()
+    """Pointers from person to person: the ones that its board had to be told first, or the one that a command is about."""
+    boards: tuple[str, ...] = ()
+    """Where a command of persons is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A piece of feedback, a profile, a command …: its accepted entries by ascending order. *version* counts writes; 0 is unwritten."""
+
+    key: str
+    version: int = 0
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One change of a person's pointer: *into* another person, or, as None, to nobody. *pair* is whom the command named."""
+
+    origin: str
+    into: str | None
+    pair: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """What follows a person around. *version* counts writes; 0 is unwritten."""
+
+    person_id: str
+    version: int = 0
+    boards: frozenset[str] = frozenset()
+    """Where this person, or one who points at it, wrote."""
+    contact: str | None = None
+    """The e-mail alias of the newest address."""
+    contact_at: Micros = -1
+    profile_at: Micros = -1
+    preferences: tuple[tuple[str, Micros], ...] = ()
+    """When each preference was last changed, by ``channel/idea``."""
+    links: tuple[Link, ...] = ()
+    """Every change of the pointer, the last one holds."""
+
+    @property
+    def into(self) -> str | None:
+        """The person that this one points at."""
+        return self.links[-1].into if self.links else None
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a batch leaves to be stored; versions are those after the write."""
+
+    bindings: tuple[Binding, ...]
+    subjects: tuple[Subject, ...]
+    persons: tuple[Person, ...]
