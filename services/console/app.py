@@ -1,0 +1,25 @@
+"""The command line, put together."""
+
+from __future__ import annotations
+
+import typer
+
+from services.console.commands import deadletters, ideas, people, publish, schemas, stack, topics, trying
+
+app = typer.Typer(
+    name="groundswell",
+    help="Every channel's feedback, one stream of demand.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+app.command("demo")(stack.demo)
+app.command("up")(stack.up)
+app.command("publish")(publish.publish)
+app.command("lag")(topics.lag)
+app.command("try")(trying.try_file)
+app.add_typer(ideas.app, name="ideas")
+app.add_typer(people.app, name="people")
+app.add_typer(deadletters.app, name="deadletters")
+app.add_typer(topics.app, name="topics")
+app.add_typer(schemas.app, name="schemas")

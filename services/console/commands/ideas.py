@@ -1,0 +1,185 @@
+"""``groundswell ideas``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from services.common.events import Decision
+from services.console.board import candidates_of, find, segments_line
+from services.console.cluster import Cluster
+from services.console.commanding import Commanded, command, set_status
+from services.console.context import AsJson, Board, Bootstrap, Workspace, on_cluster
+from services.console.ideas import BoardView, read_board
+from services.console.show import Columns, clipped, console, fields, print_json, short, table
+
+app = typer.Typer(help="The ideas of a board.", no_args_is_help=True)
+
+_Idea = Annotated[str, typer.Argument(help="An idea's id, or how its last part begins.")]
+_Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the board's answer; 0 does not wait.")]
+
+
+@app.command("top")
+def top(
+    limit: Annotated[int, typer.Option(min=1, help="How many.")] = 20,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the ideas that most people ask for."""
+    view = on_cluster(bootstrap, lambda cluster: read_board(cluster, workspace, board))
+    ranked = view.ranked()[:limit]
+    if as_json:
+        print_json([view.summary(idea) for idea in ranked])
+        return
+    console().print(ideas_table(view, f"Ideas of {workspace}/{board}", limit))
+
+
+def ideas_table(view: BoardView, title: str, limit: int) -> Any:
+    """Return a table of the *limit* ideas with most people behind them."""
+    rows = []
+    for idea in view.ranked()[:limit]:
+        entry = view.summary(idea)
+        rows.append(
+            (
+                short(idea),
+                clipped(entry["title"], 60),
+                entry["people"],
+                entry["accounts"],
+                entry["mentions"],
+                entry["mrr"],
+                entry["status"],
+                segments_line(entry["segments"]),
+            )
+        )
+    columns: Columns = [
+        "idea",
+        "title",
+        ("people", "right"),
+        ("accounts", "right"),
+        ("mentions", "right"),
+        ("MRR", "right"),
+        "status",
+        "segments (people)",
+    ]
+    return table(title, columns, rows)
+
+
+@app.command("show")
+def show(
+    idea: _Idea, workspace: Workspace = "lumora", board: Board = "product", bootstrap: Bootstrap = None, as_json: AsJson = False
+) -> None:
+    """Show an idea: who stands behind it, what was merged into it, what was said and why it was put here."""
+
+    async def work(cluster: Cluster) -> tuple[BoardView, str]:
+        view = await read_board(cluster, workspace, board)
+        return view, find(view.ideas, idea, "idea")
+
+    view, found = on_cluster(bootstrap, work)
+    links = view.links_of(found)
+    if as_json:
+        print_json({**view.summary(found), "merged": view.merged_into(found), "feedback": [_as_json(link) for link in links]})
+        return
+    entry = view.summary(found)
+    segments = {f"by {scheme}": segments_line(entry["segments"], scheme) for scheme in entry["segments"]}
+    merged = ", ".join(short(other) for other in view.merged_into(found)) or None
+    shown = {name: entry[name] for name in ("idea_id", "status", "people", "accounts", "mentions", "mrr")}
+    console().print(fields(entry["title"], {**shown, **segments, "merged in": merged, "release": entry["release"]}))
+    rows = [(link.source, link.external_id, clipped(link.text or "", 90), link.method, _score(link)) for link in links]
+    console().print(table("Feedback", ["channel", "id", "text", "method", ("score", "right")], rows))
+
+
+@app.command("merge")
+def merge(
+    idea: _Idea,
+    into: Annotated[str, typer.Argument(help="The idea that it becomes part of.")],
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Merge an idea into another one; it stays, as a pointer, and can be taken out again."""
+
+    async def work(cluster: Cluster) -> Commanded:
+        view = await read_board(cluster, workspace, board)
+        other = find(view.ideas, into, "idea")
+        return await command(cluster, workspace, board, "merge", idea_id=find(view.ideas, idea, "idea"), other_idea_id=other, wait=wait)
+
+    _answer(on_cluster(bootstrap, work), as_json)
+
+
+@app.command("unmerge")
+def unmerge(
+    idea: _Idea,
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take an idea out of the one that it was merged into; both are as before."""
+
+    async def work(cluster: Cluster) -> Commanded:
+        view = await read_board(cluster, workspace, board)
+        return await command(cluster, workspace, board, "unmerge", idea_id=find(view.ideas, idea, "idea"), wait=wait)
+
+    _answer(on_cluster(bootstrap, work), as_json)
+
+
+@app.command("status")
+def status(
+    idea: _Idea,
+    status: Annotated[str, typer.Argument(help="open, planned, started, shipped, declined …, as notifications.yaml names them.")],
+    *,
+    reason: Annotated[str | None, typer.Option(help="For those who asked.")] = None,
+    release: Annotated[str | None, typer.Option(help="The release's id; those who asked are told once a release.")] = None,
+    release_name: Annotated[str | None, typer.Option(help="The release's name.")] = None,
+    release_url: Annotated[str | None, typer.Option(help="Where to read about it.")] = None,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set an idea's status; one that notifications.yaml alerts about goes to everyone who asked."""
+
+    async def work(cluster: Cluster) -> Commanded:
+        view = await read_board(cluster, workspace, board)
+        extra = {"reason": reason, "release_id": release, "release_name": release_name, "release_url": release_url}
+        found = find(view.ideas, idea, "idea")
+        return await set_status(cluster, workspace, board, idea_id=found, status=status, wait=wait, **extra)
+
+    _answer(on_cluster(bootstrap, work), as_json)
+
+
+def _answer(commanded: Commanded, as_json: bool) -> None:
+    if as_json:
+        print_json({"command_id": commanded.command_id, "decisions": [_as_json(decision) for decision in commanded.decisions]})
+    elif not commanded.decisions:
+        console().print(f"sent as {commanded.command_id}; no answer yet")
+    else:
+        for decision in commanded.decisions:
+            console().print(f"{decision.type}: {short(decision.idea_id)} {short(decision.other_idea_id)} {decision.reason or ''}".rstrip())
+    if any(decision.type == "refused" for decision in commanded.decisions):
+        raise typer.Exit(1)
+
+
+def _score(decision: Decision) -> str:
+    if decision.score is None:
+        return ""
+    against = "" if decision.threshold is None else f" / {decision.threshold:.2f}"
+    return f"{decision.score:.3f}{against}"
+
+
+def _as_json(decision: Decision) -> dict[str, Any]:
+    entry = {name: value for name, value in asdict(decision).items() if value is not None and name != "candidates_json"}
+    entry["occurred_at"] = datetime.fromtimestamp(decision.occurred_at / 1e6, UTC).isoformat()
+    entry["candidates"] = candidates_of(decision)
+    return entry

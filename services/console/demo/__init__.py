@@ -1,0 +1,1 @@
+"""The demo: the embedded stack, fed with a sample, with what came of it."""

@@ -1,0 +1,99 @@
+"""A file clustered without a broker: ingest's own reading and deciding, then dedup's, in the file's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.common.clock import SystemClock
+from services.common.errors import MalformedRecord
+from services.common.events import BoardEvent, Idea
+from services.common.outcome import Reject
+from services.common.records import Record
+from services.common.settings import load_settings
+from services.console.context import codec
+from services.console.rows import canonical_feedback, read_rows
+from services.dedup.offline import cluster_events, open_encoder
+from services.dedup.settings import DedupSettings
+from services.ingest.channels import CANONICAL_TOPIC, load_channels
+from services.ingest.decoding import Decode, decoders
+from services.ingest.domain.deciding import decide
+from services.ingest.domain.inputs import Arrival
+from services.ingest.domain.ledger import Ledger
+from services.ingest.domain.rows import Binding, Person, Subject
+from services.ingest.settings import IngestSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in a file."""
+
+    labels: list[tuple[str, str]]
+    """(id, idea's id) of each text, in the file's order."""
+    ideas: list[Idea]
+    refused: list[str]
+    """``FILE:LINE: why`` of each row that the service would dead-letter."""
+
+    def ranked(self) -> list[Idea]:
+        """Return the roots, most people first, then in the order in which they were opened."""
+        roots = [idea for idea in self.ideas if idea.root_id == idea.idea_id and idea.mentions > 0]
+        return sorted(roots, key=lambda idea: (-idea.people, -idea.mentions))
+
+
+class _Bindings(dict[str, Binding | None]):
+    """Nobody is known at first."""
+
+    def __missing__(self, key: str) -> None:
+        return None
+
+
+class _Subjects(dict[str, Subject]):
+    """Nothing was accepted at first."""
+
+    def __missing__(self, key: str) -> Subject:
+        return Subject(key)
+
+
+class _Persons(dict[str, Person]):
+    """Nothing follows anyone at first."""
+
+    def __missing__(self, key: str) -> Person:
+        return Person(key)
+
+
+def cluster_file(path: Path, workspace: str, board: str) -> Found:
+    """Cluster the texts of *path* as if ``groundswell publish`` had sent it to ``feedback.raw``: the same ids, the same ideas.
+
+    Raises:
+        CommandFailed: The file is missing, or a row is no row.
+        ConfigurationError: The model cannot be loaded.
+    """
+    events, refused = board_events(path, workspace, board)
+    clustering = cluster_events(events, encoder=open_encoder(load_settings(DedupSettings)))
+    return Found(clustering.labels, clustering.ideas, refused)
+
+
+def board_events(path: Path, workspace: str, board: str) -> tuple[list[BoardEvent], list[str]]:
+    """Return the board's events that ingest would make of *path*, and ``FILE:LINE: why`` of each row that it would dead-letter."""
+    ledger = Ledger(_Bindings(), _Subjects(), _Persons())
+    decode = _decoder()
+    now = SystemClock().now() // 1000
+    events: list[BoardEvent] = []
+    refused: list[str] = []
+    for number, row in enumerate(read_rows(path)):
+        record = Record(CANONICAL_TOPIC, 0, number, now, None, canonical_feedback(path, row, workspace, board))
+        try:
+            verdict = decide(ledger, decode(record), Arrival.of(record))
+        except MalformedRecord as error:
+            refused.append(f"{path}:{row.line}: {error.detail}")
+            continue
+        if isinstance(verdict, Reject):
+            refused.append(f"{path}:{row.line}: {verdict.detail}")
+        elif isinstance(verdict, tuple):
+            events += [event for event in verdict if isinstance(event, BoardEvent)]
+    return events, refused
+
+
+def _decoder() -> Decode:
+    settings = load_settings(IngestSettings)
+    return decoders(load_channels(settings.channels_file), codec().schemas, settings.text_limit)[CANONICAL_TOPIC]
