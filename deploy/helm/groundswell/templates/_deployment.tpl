@@ -34,6 +34,9 @@ spec:
         {{- end }}
       annotations:
         checksum/definition: {{ get $root.Values.definitions (include "groundswell.definitionOf" .) | default "" | sha256sum }}
+        {{- if and (eq .name "notifier") $root.Values.mailTemplates }}
+        checksum/templates: {{ $root.Values.mailTemplates | toYaml | sha256sum }}
+        {{- end }}
         {{- with $worker.podAnnotations }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
@@ -122,6 +125,18 @@ readinessProbe:
   mountPath: /etc/groundswell/definitions
   readOnly: true
 {{- end }}
+{{- if eq .name "notifier" }}
+{{- if .root.Values.mailTemplates }}
+- name: templates
+  mountPath: /etc/groundswell/templates
+  readOnly: true
+{{- end }}
+{{- if .root.Values.smtp.tls.existingSecret }}
+- name: smtp-tls
+  mountPath: /etc/groundswell/smtp-tls
+  readOnly: true
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- define "groundswell.volumes" -}}
@@ -145,5 +160,18 @@ readinessProbe:
 - name: definitions
   configMap:
     name: {{ include "groundswell.componentName" (dict "root" .root "name" "definitions") }}
+{{- end }}
+{{- if eq .name "notifier" }}
+{{- if .root.Values.mailTemplates }}
+- name: templates
+  configMap:
+    name: {{ include "groundswell.componentName" (dict "root" .root "name" "templates") }}
+{{- end }}
+{{- if .root.Values.smtp.tls.existingSecret }}
+- name: smtp-tls
+  secret:
+    secretName: {{ .root.Values.smtp.tls.existingSecret }}
+    defaultMode: 0440
+{{- end }}
 {{- end }}
 {{- end -}}

@@ -64,6 +64,18 @@
   value: {{ $smtp.host | quote }}
 - name: GROUNDSWELL_SMTP_PORT
   value: {{ int $smtp.port | quote }}
+- name: GROUNDSWELL_SMTP_TLS
+  value: {{ $smtp.security }}
+- name: GROUNDSWELL_SMTP_SENDER
+  value: {{ required "smtp.sender is empty: name the address that mail comes from, such as Lumora <hello@lumora.example>" $smtp.sender | quote }}
+{{- if $smtp.unsubscribe }}
+- name: GROUNDSWELL_SMTP_UNSUBSCRIBE
+  value: {{ $smtp.unsubscribe | quote }}
+{{- end }}
+{{- if $smtp.tls.existingSecret }}
+- name: GROUNDSWELL_SMTP_TLS_CA_FILE
+  value: {{ printf "/etc/groundswell/smtp-tls/%s" $smtp.tls.caKey | quote }}
+{{- end }}
 {{- if $smtp.existingSecret }}
 - name: GROUNDSWELL_SMTP_USERNAME
   valueFrom:
@@ -94,6 +106,10 @@
 {{- end }}
 {{- if eq .name "notifier" }}
 {{- include "groundswell.smtpEnvironment" .root }}
+{{- if .root.Values.mailTemplates }}
+- name: GROUNDSWELL_TEMPLATES_DIR
+  value: /etc/groundswell/templates
+{{- end }}
 {{- end }}
 {{- range $key, $value := .worker.env }}
 - name: {{ $key }}
