@@ -1,0 +1,240 @@
+"""A board's working state: nothing but the fold of its log. Deciding changes it through ``apply`` only, loading it through ``fold``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from services.common.clock import Micros
+from services.common.events import Decision
+from services.common.ids import board_key
+from services.dedup.domain.entry import Entry, PersonPointer, Seen
+from services.dedup.domain.forest import Forest
+from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
+from services.dedup.domain.index import Index, Query, Units, in_units
+from services.dedup.domain.texts import text_key
+from services.dedup.domain.wordings import Wordings
+
+_FAMILY = "family of "
+
+
+class Board:
+    """One board, as far as its log has been folded."""
+
+    def __init__(self, workspace: str, board: str, dimensions: int) -> None:
+        self.workspace = workspace
+        self.board = board
+        self.key = board_key(workspace, board)
+        self.position = 0
+        """Of the last entry of the log."""
+        self.sequence = 0
+        """Of the last decision."""
+        self.ideas: dict[str, IdeaState] = {}
+        self.slots: list[IdeaState] = []
+        self.merges = Forest()
+        self.persons = Forest()
+        self.links: dict[str, Link] = {}
+        self.revisions: dict[str, int] = {}
+        self.suggestions: dict[tuple[str, str], str] = {}
+        """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
+        self.index = Index(dimensions)
+        self.wordings = Wordings()
+        self.touched: dict[str, int] = {}
+        """Ideas whose published state has changed since it was last cleared, each with the sequence of the decision that changed it."""
+        self._positions: dict[str, int] = {}
+        self._tallies = Tallies(self.persons.root)
+        self._by_person: dict[str, dict[str, None]] = {}
+
+    def __len__(self) -> int:
+        """Return how many texts it holds in memory."""
+        return len(self.index)
+
+    def position_of(self, event_id: str) -> int | None:
+        """Return where the log speaks of *event_id*; None for an event that is new."""
+        return self._positions.get(event_id)
+
+    def idea_of(self, feedback_id: str) -> str | None:
+        """Return the idea that *feedback_id* is linked to."""
+        link = self.links.get(feedback_id)
+        return None if link is None else link.idea_id
+
+    def root_of(self, idea_id: str) -> str:
+        """Return where the pointers of *idea_id* end."""
+        return self.merges.root(idea_id)
+
+    def own(self, idea_id: str) -> Tally:
+        """Count the links of *idea_id* itself."""
+        return self._tallies.of(idea_id, self.ideas[idea_id].links.values())
+
+    def family(self, root_id: str) -> Tally:
+        """Count the links of all ideas whose pointers end at *root_id*."""
+        if self.merges.is_alone(root_id):
+            return self.own(root_id)
+        return self._tallies.of(_FAMILY + root_id, self._family_links(root_id))
+
+    def fold(self, entry: Entry) -> None:
+        """Take in the next entry of the log, as it was decided."""
+        vector = None if entry.vector is None else in_units(np.frombuffer(entry.vector, "<f4"))
+        for decision in entry.decisions:
+            self.apply(decision, vector)
+        if entry.seen is not None:
+            self.see(entry.seen)
+        if entry.persons is not None:
+            self.point_person(entry.persons)
+        self.close(entry)
+
+    def close(self, entry: Entry) -> None:
+        """Record that *entry*, whose decisions were applied, is the last of the log."""
+        for idea in entry.ideas:
+            self.ideas[idea.idea_id].version = idea.version
+        self._positions[entry.event_id] = self.position = entry.position
+        self.touched.clear()
+
+    def see(self, seen: Seen) -> None:
+        """Remember the newest revision of a piece of feedback."""
+        self.revisions[seen.feedback_id] = seen.revision
+
+    def apply(self, decision: Decision, vector: Units | None = None, query: Query | None = None) -> None:
+        """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet; *query* that vector's, if at hand."""
+        self.sequence = decision.sequence
+        idea_id = decision.idea_id or ""
+        match decision.type:
+            case "opened":
+                self._open(idea_id, decision.title or "", decision.occurred_at)
+            case "linked":
+                self._link(decision, vector, query)
+            case "unlinked":
+                self._unlink(decision.feedback_id or "")
+            case "moved":
+                self._move(decision.feedback_id or "", idea_id)
+            case "merged":
+                self._merge(idea_id, decision.other_idea_id or "")
+            case "unmerged":
+                self._unmerge(idea_id, decision.other_idea_id or "")
+            case "renamed":
+                self.ideas[idea_id].title = decision.title or ""
+                self._touch(idea_id)
+            case "status_changed":
+                self._set_status(self.ideas[idea_id], decision)
+            case "suggested" | "accepted" | "dismissed":
+                state = "open" if decision.type == "suggested" else decision.type
+                self.suggestions[idea_id, decision.other_idea_id or ""] = state
+
+    def point_person(self, pointer: PersonPointer) -> None:
+        """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
+        links = [
+            self.links[feedback]
+            for person in self.persons.below(pointer.person_id)
+            for feedback in self._by_person.get(person, ())
+        ]
+        ideas = {link.idea_id for link in links} | {self.root_of(link.idea_id) for link in links}
+        before = {idea: (len(self.own(idea).people), len(self.family(idea).people)) for idea in ideas}
+        if pointer.joined:
+            self.persons.join(pointer.person_id, pointer.other_person_id)
+        else:
+            self.persons.cut(pointer.person_id)
+        for idea in ideas:
+            self._forget(idea)
+        for idea in ideas:
+            if (len(self.own(idea).people), len(self.family(idea).people)) != before[idea]:
+                self.touched.setdefault(idea, 0)
+
+    def _open(self, idea_id: str, title: str, at: Micros) -> None:
+        idea = IdeaState(idea_id, self.index.open(), title, at)
+        self.ideas[idea_id] = idea
+        self.slots.append(idea)
+        self._touch(idea_id)
+
+    def _link(self, decision: Decision, vector: Units | None, query: Query | None) -> None:
+        idea = self.ideas[decision.idea_id or ""]
+        feedback, person = decision.feedback_id or "", decision.person_id or ""
+        row = self._hold(idea, text_key(decision.text or ""), feedback, vector, query)
+        link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
+        self.links[feedback] = idea.links[feedback] = link
+        self._by_person.setdefault(person, {})[feedback] = None
+        self._count(link)
+
+    def _unlink(self, feedback_id: str) -> None:
+        link = self.links.pop(feedback_id)
+        del self.ideas[link.idea_id].links[feedback_id]
+        of_person = self._by_person[link.person_id]
+        del of_person[feedback_id]
+        if not of_person:
+            del self._by_person[link.person_id]
+        self._release(link)
+        self._forget(link.idea_id)
+        self._touch(link.idea_id)
+        self._touch(self.root_of(link.idea_id))
+
+    def _move(self, feedback_id: str, idea_id: str) -> None:
+        link = self.links[feedback_id]
+        former, idea = self.ideas[link.idea_id], self.ideas[idea_id]
+        key, vector = self.wordings.key(link.row), self.index.vector(link.row)
+        del former.links[feedback_id]
+        self._release(link)
+        self._forget(former.idea_id)
+        self._touch(former.idea_id)
+        self._touch(self.root_of(former.idea_id))
+        link.idea_id = idea_id
+        link.row = self._hold(idea, key, feedback_id, vector, None)
+        idea.links[feedback_id] = link
+        self._count(link)
+
+    def _hold(self, idea: IdeaState, key: bytes, feedback: str, vector: Units | None, query: Query | None) -> int:
+        """Return the row of *idea* that says *key*, a new one with *vector* if need be."""
+        for row in self.wordings.rows(key):
+            if self.index.slot_of(row) == idea.slot:
+                break
+        else:
+            if vector is None:
+                raise ValueError(f"the log lacks the vector of a text that {idea.idea_id} does not hold")
+            row = self.index.add(idea.slot, vector, query)
+        self.wordings.add(key, row, feedback)
+        return row
+
+    def _release(self, link: Link) -> None:
+        if not self.wordings.remove(link.row, link.feedback_id):
+            self.index.remove(link.row)
+
+    def _merge(self, child: str, parent: str) -> None:
+        self.merges.join(child, parent)
+        self._touch_merge(child, parent)
+
+    def _unmerge(self, child: str, parent: str) -> None:
+        self.merges.cut(child)
+        self._touch_merge(child, parent)
+
+    def _touch_merge(self, child: str, parent: str) -> None:
+        self._tallies.forget(_FAMILY + child)
+        for idea in self.merges.below(child):
+            self._touch(idea)
+        for idea in self.merges.chain(parent):
+            self._tallies.forget(_FAMILY + idea)
+            self._touch(idea)
+
+    def _set_status(self, idea: IdeaState, decision: Decision) -> None:
+        idea.status = decision.status or ""
+        idea.reason = decision.reason
+        idea.release_id = decision.release_id
+        idea.release_name = decision.release_name
+        idea.release_url = decision.release_url
+        self._touch(idea.idea_id)
+
+    def _count(self, link: Link) -> None:
+        root = self.root_of(link.idea_id)
+        self._tallies.add(link.idea_id, link)
+        self._tallies.add(_FAMILY + root, link)
+        self._touch(link.idea_id)
+        self._touch(root)
+
+    def _forget(self, idea_id: str) -> None:
+        self._tallies.forget(idea_id)
+        self._tallies.forget(_FAMILY + self.root_of(idea_id))
+
+    def _touch(self, idea_id: str) -> None:
+        self.touched[idea_id] = self.sequence
+
+    def _family_links(self, root_id: str) -> Iterator[Link]:
+        for idea_id in self.merges.below(root_id):
+            yield from self.ideas[idea_id].links.values()

@@ -1,0 +1,185 @@
+"""What a human says about ideas. Each command is idempotent: where its wish holds already it establishes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.common.events import DecisionType
+from services.dedup.domain.draft import Draft
+
+_OPEN = "open"
+
+
+def obey(draft: Draft) -> None:
+    """Establish what the event's command wishes, or ``refused`` with the reason why that cannot be."""
+    command = _COMMANDS.get(draft.event.command or "")
+    if command is None:
+        refuse(draft, f"unknown command; expected one of {', '.join(_COMMANDS)}")
+    else:
+        command(draft)
+
+
+def change_status(draft: Draft) -> None:
+    """Set an idea's status and release, unless they are so already."""
+    event = draft.event
+    idea = draft.board.ideas.get(event.idea_id or "")
+    if idea is None:
+        refuse(draft, "idea_id: no such idea on this board")
+        return
+    release = (event.release_id, event.release_name, event.release_url)
+    if (event.status, event.reason, *release) == (
+        idea.status,
+        idea.reason,
+        idea.release_id,
+        idea.release_name,
+        idea.release_url,
+    ):
+        return
+    draft.decide(
+        "status_changed",
+        idea_id=idea.idea_id,
+        status=event.status,
+        reason=event.reason,
+        release_id=event.release_id,
+        release_name=event.release_name,
+        release_url=event.release_url,
+        actor=event.actor,
+        source=event.source,
+    )
+
+
+def refuse(draft: Draft, reason: str) -> None:
+    """Establish that the event's command cannot be obeyed; *reason* tells its sender what to change."""
+    event = draft.event
+    draft.decide(
+        "refused",
+        idea_id=event.idea_id,
+        other_idea_id=event.other_idea_id,
+        feedback_id=event.feedback_id,
+        source=event.source,
+        method="command",
+        actor=event.actor,
+        status=event.status,
+        reason=reason,
+    )
+
+
+def _merge(draft: Draft) -> None:
+    if _know_both(draft):
+        _point(draft, draft.event.idea_id or "", draft.event.other_idea_id or "")
+
+
+def _point(draft: Draft, idea: str, other: str) -> None:
+    """Point the root of *idea* at the root of *other*."""
+    child, parent = draft.board.root_of(idea), draft.board.root_of(other)
+    if child != parent:
+        _say(draft, "merged", idea_id=child, other_idea_id=parent, root_id=parent)
+
+
+def _unmerge(draft: Draft) -> None:
+    """Remove the pointer of the idea, or, where another is named, the one that joined their sides."""
+    event, merges = draft.event, draft.board.merges
+    if event.other_idea_id is not None and not _know_both(draft):
+        return
+    if not _know(draft, event.idea_id, "idea_id"):
+        return
+    idea = event.idea_id or ""
+    edge = idea if event.other_idea_id is None else merges.edge_between(idea, event.other_idea_id)
+    parent = None if edge is None else merges.parent(edge)
+    if edge is not None and parent is not None:
+        _say(draft, "unmerged", idea_id=edge, other_idea_id=parent, root_id=edge)
+
+
+def _move(draft: Draft) -> None:
+    event, board = draft.event, draft.board
+    if not _know(draft, event.idea_id, "idea_id"):
+        return
+    link = board.links.get(event.feedback_id or "")
+    if link is None:
+        refuse(draft, "feedback_id: no such feedback is linked on this board")
+    elif link.idea_id != event.idea_id:
+        _say(
+            draft,
+            "moved",
+            idea_id=event.idea_id,
+            other_idea_id=link.idea_id,
+            feedback_id=link.feedback_id,
+            revision=board.revisions[link.feedback_id],
+            person_id=link.person_id,
+        )
+
+
+def _rename(draft: Draft) -> None:
+    event = draft.event
+    title = " ".join((event.title or "").split())
+    if not _know(draft, event.idea_id, "idea_id"):
+        return
+    if not title:
+        refuse(draft, "title: an idea needs one")
+    elif title != draft.board.ideas[event.idea_id or ""].title:
+        _say(draft, "renamed", idea_id=event.idea_id, title=title)
+
+
+def _accept(draft: Draft) -> None:
+    pair = _suggestion(draft)
+    if pair is not None and draft.board.suggestions[pair] != "accepted":
+        _say(draft, "accepted", idea_id=pair[0], other_idea_id=pair[1])
+        _point(draft, *pair)
+
+
+def _dismiss(draft: Draft) -> None:
+    pair = _suggestion(draft)
+    if pair is None:
+        return
+    state = draft.board.suggestions[pair]
+    if state == "accepted":
+        refuse(draft, "the suggestion was accepted; unmerge the ideas instead")
+    elif state == _OPEN:
+        _say(draft, "dismissed", idea_id=pair[0], other_idea_id=pair[1])
+
+
+def _suggestion(draft: Draft) -> tuple[str, str] | None:
+    """Return the suggested pair that the command means, in the direction in which it was suggested; refuse where there is none."""
+    event, suggestions = draft.event, draft.board.suggestions
+    if not _know_both(draft):
+        return None
+    one, other = event.idea_id or "", event.other_idea_id or ""
+    for pair in ((one, other), (other, one)):
+        if pair in suggestions:
+            return pair
+    refuse(draft, "no suggestion joins these two ideas; merge them instead")
+    return None
+
+
+def _know(draft: Draft, idea_id: str | None, field: str) -> bool:
+    if idea_id is None:
+        refuse(draft, f"{field}: the command needs it")
+        return False
+    if idea_id not in draft.board.ideas:
+        refuse(draft, f"{field}: no such idea on this board")
+        return False
+    return True
+
+
+def _know_both(draft: Draft) -> bool:
+    event = draft.event
+    if not _know(draft, event.idea_id, "idea_id") or not _know(draft, event.other_idea_id, "other_idea_id"):
+        return False
+    if event.idea_id == event.other_idea_id:
+        refuse(draft, "idea_id and other_idea_id are the same idea")
+        return False
+    return True
+
+
+def _say(draft: Draft, kind: DecisionType, **fields: str | int | None) -> None:
+    draft.decide(kind, method="command", actor=draft.event.actor, source=draft.event.source, **fields)
+
+
+_COMMANDS: dict[str, Callable[[Draft], None]] = {
+    "merge": _merge,
+    "unmerge": _unmerge,
+    "move": _move,
+    "rename": _rename,
+    "accept": _accept,
+    "dismiss": _dismiss,
+}

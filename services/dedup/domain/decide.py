@@ -1,0 +1,189 @@
+"""One event of a board → what it establishes. The service and the offline console both decide here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+
+from services.common import ids
+from services.common.events import BoardEvent
+from services.dedup.domain.board import Board
+from services.dedup.domain.commands import change_status, obey
+from services.dedup.domain.draft import Draft
+from services.dedup.domain.entry import Entry, PersonPointer
+from services.dedup.domain.ideas import IdeaState
+from services.dedup.domain.index import SCALE, Match, Query, in_units
+from services.dedup.domain.texts import text_key, title_of
+
+VectorOf: TypeAlias = Callable[[str], NDArray[np.float32]]
+"""A text's L2-normalised vector, a function of the text alone."""
+
+JOIN_SCORE = 0.64
+"""From this score on a text joins an idea: the best threshold over the development boards, for centred scores."""
+SUGGEST_SCORE = 0.56
+"""From here to ``JOIN_SCORE`` it opens an idea of its own, and the pair is suggested to a human."""
+_CANDIDATES = 5
+"""How many ideas a decision names: the right one is among the first five for .87 of repeats."""
+
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "submitted": ("feedback_id", "person_id", "text"),
+    "revised": ("feedback_id", "person_id", "text"),
+    "retracted": ("feedback_id",),
+    "commanded": ("command",),
+    "status_changed": ("idea_id", "status"),
+    "persons_joined": ("person_id", "other_person_id"),
+    "persons_separated": ("person_id", "other_person_id"),
+}
+
+
+def missing_fields(event: BoardEvent) -> list[str]:
+    """Return the fields that *event* would need to be decided; ``type`` where its type is not known."""
+    needed = _NEEDED.get(event.type, ("type",))
+    return [name for name in needed if name == "type" or getattr(event, name) is None]
+
+
+def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -> Entry:
+    """Return what *event*, new to *board* and read at *origin*, establishes; *board* has taken it in by then.
+
+    A function of the board's log, *event* and *origin*: the same ones give the same entry byte for byte.
+    """
+    draft = Draft(board, event)
+    match event.type:
+        case "submitted" | "revised":
+            _place(draft, vector_of)
+        case "retracted":
+            _retract(draft)
+        case "commanded":
+            obey(draft)
+        case "status_changed":
+            change_status(draft)
+        case "persons_joined" | "persons_separated":
+            _point_person(draft)
+    return draft.finish(origin)
+
+
+def _place(draft: Draft, vector_of: VectorOf) -> None:
+    board, event = draft.board, draft.event
+    feedback, text = event.feedback_id or "", event.text or ""
+    if event.revision <= board.revisions.get(feedback, -1):
+        return
+    draft.see(feedback, event.revision)
+    link = board.links.get(feedback)
+    if link is None:
+        _assign(draft, vector_of, None)
+        return
+    former = board.ideas[link.idea_id]
+    was_alone = len(former.links) == 1
+    vector = board.index.vector(link.row) if board.wordings.key(link.row) == text_key(text) else None
+    _unlink(draft, feedback, "revision", "revised")
+    if vector is None:
+        _assign(draft, vector_of, former if was_alone else None)
+    else:
+        draft.keep(vector / np.float32(SCALE))
+        draft.decide("linked", idea_id=former.idea_id, method="revision", vector=vector, **_feedback(event))
+
+
+def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
+    """Link the event's text to the idea that it fits; else to *stay*, its own so far, or to a new one."""
+    board, event = draft.board, draft.event
+    same = board.wordings.rows(text_key(event.text or ""))
+    if same:
+        idea = board.slots[board.index.slot_of(same[-1])]
+        draft.decide("linked", idea_id=idea.idea_id, method="exact", score=1.0, threshold=JOIN_SCORE, **_feedback(event))
+        return
+    vector = vector_of(event.text or "")
+    draft.keep(vector)
+    units = in_units(vector)
+    query = board.index.query(units, _CANDIDATES)
+    best = query.matches[0] if query.matches else None
+    why: dict[str, Any] = {"score": best.score if best else None, "threshold": JOIN_SCORE}
+    if best is not None and best.score >= JOIN_SCORE:
+        idea_id, method = board.slots[best.slot].idea_id, "semantic"
+    elif stay is not None:
+        idea_id, method = stay.idea_id, "revision"
+    else:
+        idea_id, method = ids.idea_id(event.workspace, event.board, event.event_id), "semantic"
+        draft.decide("opened", idea_id=idea_id, title=title_of(event.text or ""), method=method, **why)
+    candidates = _candidates(board, query)
+    linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
+    draft.decide("linked", idea_id=idea_id, vector=units, query=query, **linked)
+    if best is not None and SUGGEST_SCORE <= best.score < JOIN_SCORE:
+        _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
+
+
+def _suggest(draft: Draft, idea_id: str, other_id: str, why: dict[str, Any]) -> None:
+    board = draft.board
+    asked = (idea_id, other_id) in board.suggestions or (other_id, idea_id) in board.suggestions
+    if not asked and board.root_of(idea_id) != board.root_of(other_id):
+        draft.decide("suggested", idea_id=idea_id, other_idea_id=other_id, method="semantic", **why)
+
+
+def _candidates(board: Board, query: Query) -> str:
+    def shown(match: Match) -> dict[str, Any]:
+        nearest = board.links[board.wordings.first_feedback(match.row)]
+        return {
+            "idea": board.slots[match.slot].idea_id,
+            "score": match.score,
+            "centroid": match.centroid,
+            "member": match.member,
+            "nearest": nearest.event_id,
+        }
+
+    return orjson.dumps([shown(match) for match in query.matches]).decode()
+
+
+def _retract(draft: Draft) -> None:
+    board, feedback = draft.board, draft.event.feedback_id or ""
+    if draft.event.revision < board.revisions.get(feedback, -1):
+        return
+    draft.see(feedback, draft.event.revision)
+    if feedback in board.links:
+        _unlink(draft, feedback, "retraction", "retracted")
+
+
+def _unlink(draft: Draft, feedback: str, method: str, reason: str) -> None:
+    link = draft.board.links[feedback]
+    draft.decide(
+        "unlinked",
+        idea_id=link.idea_id,
+        feedback_id=feedback,
+        revision=draft.event.revision,
+        person_id=link.person_id,
+        method=method,
+        reason=reason,
+    )
+
+
+def _point_person(draft: Draft) -> None:
+    """Point one root person at another, or remove the pointer that joined their sides; where that is so already, do nothing."""
+    persons, event = draft.board.persons, draft.event
+    person, other = event.person_id or "", event.other_person_id or ""
+    if event.type == "persons_joined":
+        child, parent = persons.root(person), persons.root(other)
+        if child != parent:
+            draft.point_person(PersonPointer(child, parent, joined=True))
+        return
+    edge = persons.edge_between(person, other)
+    if edge is not None:
+        draft.point_person(PersonPointer(edge, persons.parent(edge) or "", joined=False))
+
+
+def _feedback(event: BoardEvent) -> dict[str, Any]:
+    """Return what a link carries of the feedback itself."""
+    finite = event.rating is not None and math.isfinite(event.rating)  # JSON, which the log is kept in, has no other numbers
+    return {
+        "feedback_id": event.feedback_id,
+        "revision": event.revision,
+        "person_id": event.person_id,
+        "source": event.source,
+        "external_id": event.external_id,
+        "text": event.text,
+        "language": event.language,
+        "url": event.url,
+        "rating": event.rating if finite else None,
+    }

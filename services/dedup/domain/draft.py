@@ -1,0 +1,76 @@
+"""The decisions of one event in the making: each holds as soon as it is made, so that the next one sees it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from services.common import ids
+from services.common.events import BoardEvent, Decision, DecisionType
+from services.dedup.domain.board import Board
+from services.dedup.domain.entry import Entry, PersonPointer, Seen
+from services.dedup.domain.index import Query, Units
+from services.dedup.domain.states import changed_ideas
+
+
+class Draft:
+    """What *event* establishes on *board*, so far."""
+
+    def __init__(self, board: Board, event: BoardEvent) -> None:
+        self.board = board
+        self.event = event
+        self._decisions: list[Decision] = []
+        self._seen: Seen | None = None
+        self._persons: PersonPointer | None = None
+        self._vector: bytes | None = None
+
+    def decide(self, kind: DecisionType, *, vector: Units | None = None, query: Query | None = None, **fields: Any) -> None:
+        """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* and *query* as in ``Board.apply``."""
+        sequence = self.board.sequence + 1
+        idea_id = fields.get("idea_id")
+        if idea_id is not None and "root_id" not in fields and (kind == "opened" or idea_id in self.board.ideas):
+            fields["root_id"] = self.board.root_of(idea_id)
+        decision = Decision(
+            decision_id=ids.decision_id(self.event.workspace, self.event.board, sequence),
+            type=kind,
+            workspace=self.event.workspace,
+            board=self.event.board,
+            sequence=sequence,
+            event_id=self.event.event_id,
+            occurred_at=self.event.occurred_at,
+            ingested_at=self.event.ingested_at,
+            **fields,
+        )
+        self.board.apply(decision, vector, query)
+        self._decisions.append(decision)
+
+    def keep(self, vector: Units | np.ndarray[Any, np.dtype[np.float32]]) -> None:
+        """Let the log hold *vector* (L2-normalised): a decision of this event needs it."""
+        self._vector = np.ascontiguousarray(vector, "<f4").tobytes()
+
+    def see(self, feedback_id: str, revision: int) -> None:
+        """Establish the newest revision of a piece of feedback."""
+        self._seen = Seen(feedback_id, revision)
+        self.board.see(self._seen)
+
+    def point_person(self, pointer: PersonPointer) -> None:
+        """Establish whom a person counts as."""
+        self._persons = pointer
+        self.board.point_person(pointer)
+
+    def finish(self, origin: str) -> Entry:
+        """Close the board's next entry, of an event that was read at *origin*, and return it."""
+        entry = Entry(
+            board=self.board.key,
+            position=self.board.position + 1,
+            event_id=self.event.event_id,
+            origin=origin,
+            decisions=tuple(self._decisions),
+            ideas=changed_ideas(self.board, self.event.ingested_at),
+            seen=self._seen,
+            persons=self._persons,
+            vector=self._vector,
+        )
+        self.board.close(entry)
+        return entry

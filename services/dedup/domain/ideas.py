@@ -1,0 +1,90 @@
+"""An idea as its board knows it, its links, and what they count."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from services.common.clock import Micros
+
+
+@dataclass(slots=True)
+class Link:
+    """One piece of feedback in its idea. *row* is its text's in the board's index."""
+
+    feedback_id: str
+    person_id: str
+    idea_id: str
+    row: int
+    event_id: str
+    occurred_at: Micros
+
+
+class Tally:
+    """What a set of links counts: mentions, distinct persons, first and last moment."""
+
+    __slots__ = ("first", "last", "mentions", "people")
+
+    def __init__(self) -> None:
+        self.mentions = 0
+        self.people: set[str] = set()
+        self.first: Micros | None = None
+        self.last: Micros | None = None
+
+    def add(self, person: str, at: Micros) -> None:
+        """Count one link of *person*, the root of the author's pointers."""
+        self.mentions += 1
+        self.people.add(person)
+        self.first = at if self.first is None else min(self.first, at)
+        self.last = at if self.last is None else max(self.last, at)
+
+
+@dataclass(slots=True)
+class IdeaState:
+    """What a board knows of one idea beside its vectors."""
+
+    idea_id: str
+    slot: int
+    title: str
+    opened_at: Micros
+    status: str = "open"
+    reason: str | None = None
+    release_id: str | None = None
+    release_name: str | None = None
+    release_url: str | None = None
+    version: int = 0
+    links: dict[str, Link] = field(default_factory=dict)
+    """By feedback id, in the order of linking."""
+
+
+_KEPT_FROM = 16
+"""Smaller sets of links are counted again each time: a tally kept for each of a million ideas would cost more than it saves."""
+
+
+class Tallies:
+    """Counts of large sets of links, kept while links are only added."""
+
+    def __init__(self, root_of: Callable[[str], str]) -> None:
+        self._root_of = root_of
+        self._kept: dict[str, Tally] = {}
+
+    def of(self, name: str, links: Iterable[Link]) -> Tally:
+        """Return the tally of *links*, known as *name* until it is forgotten."""
+        tally = self._kept.get(name)
+        if tally is None:
+            tally = Tally()
+            for link in links:
+                tally.add(self._root_of(link.person_id), link.occurred_at)
+            if tally.mentions >= _KEPT_FROM:
+                self._kept[name] = tally
+        return tally
+
+    def add(self, name: str, link: Link) -> None:
+        """Count *link*, new in the set *name*."""
+        tally = self._kept.get(name)
+        if tally is not None:
+            tally.add(self._root_of(link.person_id), link.occurred_at)
+
+    def forget(self, name: str) -> None:
+        """Count the set *name* again when it is asked for next."""
+        self._kept.pop(name, None)

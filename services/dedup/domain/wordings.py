@@ -1,0 +1,48 @@
+"""Which rows of the index say the same text, and whose they are: an exact repeat takes no row of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class Wordings:
+    """Rows by text key, feedback by row. A row lives while some feedback says its text."""
+
+    def __init__(self) -> None:
+        self._rows: dict[bytes, list[int]] = {}
+        self._keys: dict[int, bytes] = {}
+        self._feedback: dict[int, dict[str, None]] = {}
+
+    def rows(self, key: bytes) -> Sequence[int]:
+        """Return the rows that say *key*, one an idea; the one that last took in a piece of feedback is the last."""
+        return self._rows.get(key, ())
+
+    def key(self, row: int) -> bytes:
+        """Return the text key of *row*."""
+        return self._keys[row]
+
+    def first_feedback(self, row: int) -> str:
+        """Return the earliest linked feedback that says the text of *row*."""
+        return next(iter(self._feedback[row]))
+
+    def add(self, key: bytes, row: int, feedback_id: str) -> None:
+        """Let *feedback_id* say *key* at *row*."""
+        rows = self._rows.setdefault(key, [])
+        if row in rows:
+            rows.remove(row)
+        rows.append(row)
+        self._keys[row] = key
+        self._feedback.setdefault(row, {})[feedback_id] = None
+
+    def remove(self, row: int, feedback_id: str) -> bool:
+        """Let *feedback_id* say it no longer; tell whether the row lives on."""
+        feedback = self._feedback[row]
+        del feedback[feedback_id]
+        if feedback:
+            return True
+        rows = self._rows[self._keys[row]]
+        rows.remove(row)
+        if not rows:
+            del self._rows[self._keys[row]]
+        del self._keys[row], self._feedback[row]
+        return False
