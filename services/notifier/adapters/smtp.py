@@ -1,0 +1,171 @@
+"""Mail through a server that speaks SMTP (RFC 5321), over a few connections that are kept between batches."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import ssl
+import time
+from collections.abc import Sequence
+
+from aiosmtplib import (
+    SMTP,
+    SMTPAuthenticationError,
+    SMTPDataError,
+    SMTPException,
+    SMTPNotSupported,
+    SMTPRecipientsRefused,
+    SMTPResponseException,
+)
+
+from services.common.errors import ConfigurationError
+from services.common.logs import get_logger
+from services.notifier.ports import Accepted, Delivery, Mail, Postponed, Refused
+from services.notifier.settings import SmtpSettings
+
+log = get_logger(__name__)
+
+_DOWN_SECONDS = 3.0
+"""So long after a failed connection no other is tried: a server that is away must not cost a timeout a mail."""
+_IDLE_SECONDS = 20.0
+"""A connection that was idle for longer is opened anew: servers drop idle ones without a word."""
+_REASON_CHARACTERS = 200
+_ADDRESS = re.compile(r"\S*@\S*")
+
+
+class SmtpMailer:
+    """Sends mails; never raises for what the server does or does not do."""
+
+    def __init__(self, settings: SmtpSettings, sender_address: str) -> None:
+        self._settings = settings
+        self._sender = sender_address
+        self._tls = _tls_context(settings)
+        self._idle: list[tuple[SMTP, float]] = []
+        self._down_until = 0.0
+        self._down_reason = ""
+
+    async def send(self, mails: Sequence[Mail], deadline: float) -> Sequence[Delivery]:
+        """Return what became of each of *mails*, in their order; after *deadline* (monotonic seconds) no more are tried."""
+        deliveries: list[Delivery] = [Postponed("not tried yet: the mail server is slow", tried=False)] * len(mails)
+        queue = iter(enumerate(mails))
+
+        async def carry() -> None:
+            client: SMTP | None = None
+            try:
+                for place, mail in queue:
+                    if time.monotonic() >= deadline:
+                        break
+                    client, deliveries[place] = await self._deliver(client, mail)
+            except asyncio.CancelledError:
+                if client is not None:
+                    client.close()  # who knows what the server was about to say
+                raise
+            if client is not None:
+                self._idle.append((client, time.monotonic()))
+
+        await asyncio.gather(*(carry() for _ in range(min(self._settings.connections, len(mails)))))
+        return deliveries
+
+    async def close(self) -> None:
+        """Say goodbye on every connection."""
+        idle, self._idle = self._idle, []
+        for client, _ in idle:
+            try:
+                await client.quit()
+            except (SMTPException, OSError):
+                client.close()
+
+    async def _deliver(self, client: SMTP | None, mail: Mail) -> tuple[SMTP | None, Delivery]:
+        """Try *mail* once; return a connection that the next one may use, or None."""
+        if client is None or not client.is_connected:
+            try:
+                client = await self._connection()
+            except (SMTPException, OSError) as error:
+                self._note_down(error)
+                client = None
+            if client is None:
+                return None, Postponed(self._down_reason)
+        try:
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                return client, await self._transact(client, mail)
+        except (SMTPException, OSError) as error:
+            client.close()
+            log.warning("smtp_broken", error=type(error).__name__)
+            return None, Postponed(f"the connection to the mail server broke: {type(error).__name__}")
+
+    async def _transact(self, client: SMTP, mail: Mail) -> Delivery:
+        """Hand over *mail*; raises for a connection that broke."""
+        options = [] if mail.recipient.isascii() else ["SMTPUTF8"]
+        try:
+            await client.sendmail(self._sender, [mail.recipient], mail.body, mail_options=options)
+        except SMTPNotSupported:
+            return Refused("the mail server takes no address in other than Latin letters")
+        except SMTPRecipientsRefused as error:
+            refusal = error.recipients[0]
+            return _judged(refusal.code, refusal.message, mail.recipient)
+        except SMTPDataError as error:
+            return _judged(error.code, error.message, mail.recipient)
+        except SMTPResponseException as error:
+            # Not about the recipient: our sender, our login, our rate. People must not lose their alert for it.
+            log.warning("smtp_refused", code=error.code, what=type(error).__name__)
+            return Postponed(_words(error.code, error.message, mail.recipient))
+        return Accepted()
+
+    async def _connection(self) -> SMTP | None:
+        """Return a connection, kept or new; None while the server counts as down."""
+        now = time.monotonic()
+        while self._idle:
+            client, since = self._idle.pop()
+            if client.is_connected and now - since < _IDLE_SECONDS:
+                return client
+            client.close()
+        if now < self._down_until:
+            return None
+        settings = self._settings
+        client = SMTP(
+            hostname=settings.host,
+            port=settings.port,
+            timeout=settings.timeout_seconds,
+            use_tls=settings.tls == "tls",
+            start_tls=settings.tls == "starttls",
+            tls_context=self._tls,
+        )
+        try:
+            async with asyncio.timeout(settings.timeout_seconds):
+                await client.connect()
+                if settings.username is not None and settings.password is not None:
+                    await client.login(settings.username, settings.password.get_secret_value())
+        except (SMTPException, OSError):
+            client.close()
+            raise
+        return client
+
+    def _note_down(self, error: Exception) -> None:
+        code = error.code if isinstance(error, SMTPResponseException) else None
+        what = "refuses our login" if isinstance(error, SMTPAuthenticationError) else "cannot be reached"
+        self._down_until = time.monotonic() + _DOWN_SECONDS
+        self._down_reason = f"the mail server {what}: {type(error).__name__}" + ("" if code is None else f" {code}")
+        log.warning("smtp_down", reason=self._down_reason)
+
+
+def _judged(code: int, message: str, recipient: str) -> Delivery:
+    words = _words(code, message, recipient)
+    return Refused(words) if 500 <= code < 600 else Postponed(words)
+
+
+def _words(code: int, message: str, recipient: str) -> str:
+    """Return what the server said, without the address or its local part."""
+    said = " ".join(message.split())
+    for secret in (recipient, recipient.rpartition("@")[0]):
+        said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(address)", said, flags=re.IGNORECASE)
+    said = "".join(character for character in _ADDRESS.sub("(address)", said) if character.isprintable())
+    return f"the mail server said {code} {said}"[:_REASON_CHARACTERS].rstrip()
+
+
+def _tls_context(settings: SmtpSettings) -> ssl.SSLContext | None:
+    if settings.tls == "none":
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.tls_ca_file)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigurationError(f"GROUNDSWELL_SMTP_TLS_CA_FILE={settings.tls_ca_file}: {error}") from error

@@ -1,0 +1,144 @@
+"""Mails from Jinja templates: sandboxed, HTML escaped, nothing undefined, and no header that a text could break out of."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, parseaddr
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateError, TemplateSyntaxError, select_autoescape
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from services.common.errors import ConfigurationError
+from services.common.events import Alert
+from services.notifier.domain.ledger import digest_of
+from services.notifier.ports import Mail, Unrenderable
+
+_PARTS = ("subject.txt", "txt", "html")
+_FALLBACK = "default"
+_SUBJECT_CHARACTERS = 150
+_TEMPLATE_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
+"""What a template's own expressions can raise."""
+
+_SAMPLES = (
+    {"release_name": "Summer release", "release_url": "https://example.com/releases/1", "quote": "It would help us.\nA lot."},
+    {"release_name": None, "release_url": None, "quote": ""},
+)
+
+
+class Templates:
+    """Writes mails with ``STATUS.subject.txt``, ``STATUS.txt`` and ``STATUS.html`` of a folder, or ``default.*`` where one is missing.
+
+    Templates get: product, status, title (of the idea), quote (the person's own words, may be empty), release_name and release_url
+    (None where unknown; a URL is http or https), workspace, board, idea_id.
+    """
+
+    def __init__(self, folder: Path, statuses: Collection[str], *, product: str, sender: str, unsubscribe: str | None) -> None:
+        """Read and try every template that *statuses* need.
+
+        Raises:
+            ConfigurationError: Names the template's file and line.
+        """
+        self._folder = folder
+        self._product = product
+        name, address = parseaddr(sender)
+        self._sender = Address(name, addr_spec=address)
+        self._unsubscribe = parseaddr(unsubscribe or address)[1]
+        self._environment = ImmutableSandboxedEnvironment(
+            loader=FileSystemLoader(folder), autoescape=select_autoescape(("html",)), undefined=StrictUndefined, trim_blocks=True
+        )
+        self._templates = {(status, part): self._load(status, part) for status in statuses for part in _PARTS}
+        for status in statuses:
+            for sample in _SAMPLES:
+                self._try(status, sample)
+
+    def compose(self, alert: Alert, address: str) -> Mail:
+        """Return the mail that tells *address* of *alert*: the same bytes each time."""
+        values = self._values(alert)
+        digest = digest_of(alert.alert_id)
+        message = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=not address.isascii()))
+        message["From"] = self._sender
+        message["To"] = Address(addr_spec=address)
+        message["Subject"] = one_line(self._render(alert.status, "subject.txt", values))
+        message["Date"] = format_datetime(datetime.fromtimestamp(alert.created_at / 1_000_000, UTC))
+        message["Message-ID"] = message_id = f"<{digest}@{self._sender.domain}>"
+        message["List-Unsubscribe"] = f"<mailto:{quote(self._unsubscribe, safe='@')}?subject=unsubscribe%20{digest}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message.set_content(self._render(alert.status, "txt", values))
+        message.add_alternative(self._render(alert.status, "html", values), subtype="html")
+        message.set_boundary(f"=_{digest}")
+        return Mail(address, message_id, message.as_bytes())
+
+    def _values(self, alert: Alert) -> dict[str, Any]:
+        return {
+            "product": self._product,
+            "status": alert.status,
+            "title": one_line(alert.title) or "your request",
+            "quote": alert.quote,
+            "release_name": one_line(alert.release_name) if alert.release_name else None,
+            "release_url": _web_url(alert.release_url),
+            "workspace": alert.workspace,
+            "board": alert.board,
+            "idea_id": alert.idea_id,
+        }
+
+    def _render(self, status: str, part: str, values: Mapping[str, Any]) -> str:
+        template = self._templates.get((status, part)) or self._load(status, part)
+        try:
+            return template.render(values)
+        except _TEMPLATE_FAULTS as error:
+            raise Unrenderable(f"the template {template.name} fails at line {_line_of(error, template)}: {type(error).__name__}") from error
+
+    def _load(self, status: str, part: str) -> Template:
+        """Return the template of *status*; a status that was taken off the list may still have alerts on their way."""
+        names = [f"{status}.{part}", f"{_FALLBACK}.{part}"]
+        name = next((name for name in names if (self._folder / name).is_file()), None)
+        if name is None:
+            raise ConfigurationError(
+                f"{self._folder}: neither {names[0]} nor {names[1]} is there; GROUNDSWELL_TEMPLATES_DIR names the folder"
+            )
+        try:
+            return self._environment.get_template(name)
+        except TemplateSyntaxError as error:
+            raise ConfigurationError(f"{error.filename or self._folder / name}:{error.lineno}: {error.message}") from error
+        except (TemplateError, UnicodeDecodeError) as error:
+            raise ConfigurationError(f"{self._folder / name}:1: {type(error).__name__}: {error}") from error
+
+    def _try(self, status: str, sample: Mapping[str, Any]) -> None:
+        values = {"product": self._product, "status": status, "title": "Dark mode", "workspace": "w", "board": "b", "idea_id": "i"}
+        for part in _PARTS:
+            template = self._templates[status, part]
+            try:
+                template.render({**values, **sample})
+            except _TEMPLATE_FAULTS as error:
+                raise ConfigurationError(f"{template.filename}:{_line_of(error, template)}: {type(error).__name__}: {error}") from error
+
+
+def one_line(text: str) -> str:
+    """Return *text* as one header line: line breaks and controls become spaces; at most 150 characters."""
+    line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return line if len(line) <= _SUBJECT_CHARACTERS else line[: _SUBJECT_CHARACTERS - 1].rstrip() + "…"
+
+
+def _web_url(url: str | None) -> str | None:
+    """Return *url* if a reader may be sent there: no script, no file."""
+    if url is None or not url.isprintable() or " " in url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in ("http", "https") and parts.netloc else None
+
+
+def _line_of(error: BaseException, template: Template) -> int:
+    """Return the last line of *template* that *error* passed."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == template.filename]
+    return next((line for line in reversed(lines) if line is not None), 1)

@@ -1,0 +1,102 @@
+"""The notifier, wired: its store, its mail server, its handlers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from email.utils import parseaddr
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+
+from services.common.clock import SystemClock
+from services.common.codec import Codec
+from services.common.events import Alert, Decision, PersonEvent
+from services.common.kafka import partition_of
+from services.common.mongo import MongoStore
+from services.common.ports import Route
+from services.common.settings import Settings
+from services.common.sqlite import Database
+from services.common.store import open_store
+from services.common.topics import load_topics
+from services.common.worker import Wire, Wiring
+from services.notifier.adapters.metrics import PrometheusOutcomes
+from services.notifier.adapters.mongo import MongoNotifierStore
+from services.notifier.adapters.smtp import SmtpMailer
+from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
+from services.notifier.adapters.templates import Templates
+from services.notifier.definition import Notifications
+from services.notifier.handler.boards import BoardHandler
+from services.notifier.handler.due import DueRows
+from services.notifier.handler.outbox import Manner, OutboxHandler
+from services.notifier.handler.people import PeopleHandler
+from services.notifier.ports import Store
+from services.notifier.settings import NotifierSettings, SmtpSettings
+
+NAME = "notifier"
+
+
+def outbox_partition(settings: Settings) -> Callable[[str], int]:
+    """Return the function that gives a person's outbox partition, as the publisher computes it."""
+    count = settings.topic_partitions or load_topics()[Alert.TOPIC].partitions
+    return lambda person_id: partition_of(person_id.encode(), count)
+
+
+def load_templates(settings: NotifierSettings, smtp: SmtpSettings, definition: Notifications) -> Templates:
+    """Return the mails' templates, tried.
+
+    Raises:
+        ConfigurationError: Names the template's file and line.
+    """
+    return Templates(
+        settings.templates_dir, definition.statuses, product=definition.product, sender=smtp.sender, unsubscribe=smtp.unsubscribe
+    )
+
+
+def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Notifications, templates: Templates) -> Wire:
+    """Return what opens the notifier's store and connections for as long as its worker runs."""
+
+    @asynccontextmanager
+    async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
+        mailer = SmtpMailer(smtp, parseaddr(smtp.sender)[1])
+        manner = Manner(definition.tell_again, smtp.schedule(), smtp.batch_seconds)
+        partition = outbox_partition(settings)
+        clock = SystemClock()
+        async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
+            await store.port.prepare()
+            boards = BoardHandler(store.port, codec, definition.statuses, partition)
+            people = PeopleHandler(store.port, definition.late_contact_days)
+            outbox = OutboxHandler(
+                store=store.port,
+                codec=codec,
+                composer=templates,
+                mailer=mailer,
+                clock=clock,
+                counter=PrometheusOutcomes(registry),
+                manner=manner,
+                partition_of=partition,
+            )
+            due = DueRows(store.port, codec, clock, settings.outbox_due_records)
+            try:
+                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=boards, tick=due)
+            finally:
+                await mailer.close()
+
+    return wire
+
+
+def routes(codec: Codec, people: PeopleHandler, boards: BoardHandler, outbox: OutboxHandler) -> list[Route[Any]]:
+    """Return what is done with the records of every topic that the notifier reads: what is known of people first."""
+    return [
+        Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.handle),
+        Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.handle),
+        Route(Alert.TOPIC, codec.decoder(Alert), outbox.handle),
+    ]
+
+
+def _sqlite(database: Database) -> Store:
+    return SqliteStore(database)
+
+
+def _mongo(store: MongoStore) -> Store:
+    return MongoNotifierStore(store)

@@ -1,0 +1,1 @@
+"""The notifier's decisions: values in, values out."""

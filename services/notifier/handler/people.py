@@ -1,0 +1,78 @@
+"""``people.events`` → contacts, preferences and pointers; rows that waited for an address become due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.common.clock import Micros
+from services.common.events import PersonEvent
+from services.common.outcome import Drop, Emit, Outcome
+from services.common.records import Received
+from services.notifier.domain.person import EMAIL, Audience, Person, folded, stamp_of, usable
+from services.notifier.domain.telling import SECOND
+from services.notifier.handler.audiences import audiences_of
+from services.notifier.ports import LedgerStore, PersonStore, Store
+
+_DAY: Micros = 86_400 * SECOND
+_CONCERN = frozenset({"contact", "preference", "joined", "separated", "erased"})
+
+
+class PeopleHandler:
+    """Handles what becomes known of persons."""
+
+    def __init__(self, store: Store, late_contact_days: float) -> None:
+        self._persons: PersonStore = store
+        self._ledger: LedgerStore = store
+        self._late: Micros = int(late_contact_days * _DAY)
+
+    async def handle(self, batch: Sequence[Received[PersonEvent | None]]) -> Sequence[Outcome]:
+        """Take in a batch; publishes nothing.
+
+        Raises:
+            TransientError: The store does not answer.
+            Fenced: Another worker owns one of the persons.
+        """
+        concerned = {r.event.person_id for r in batch if r.event is not None and r.event.type in _CONCERN}
+        before = await self._persons.persons(concerned) if concerned else {}
+        after: dict[str, Person] = dict(before)
+        outcomes: list[Outcome] = []
+        reachable: dict[str, Micros] = {}
+        for received in batch:
+            event = received.event
+            if event is None or event.type not in _CONCERN:
+                outcomes.append(Drop("irrelevant"))
+                continue
+            person = after.get(event.person_id) or Person(person_id=event.person_id)
+            changed = folded(person, event)
+            after[event.person_id] = changed
+            outcomes.append(Drop("stale") if changed is person else Emit())
+            if event.type in ("contact", "joined") and _holds(changed, event):
+                reachable[event.person_id] = event.ingested_at
+        changes = [(before.get(who) or Person(person_id=who), now) for who, now in after.items() if now is not before.get(who)]
+        await self._persons.put([(old, new) for old, new in changes if new.version > old.version])
+        await self._wake(reachable)
+        return outcomes
+
+    async def _wake(self, reachable: dict[str, Micros]) -> None:
+        """Make due what could not be sent to those who can be reached by now, so that no order of topics loses an alert.
+
+        Repeated for an event that is known already: a crash may have come between the person and the rows.
+        """
+        audiences = await audiences_of(self._persons, reachable.keys()) if reachable else {}
+        for person_id, at in reachable.items():
+            audience = audiences[person_id]
+            if _reachable(audience, person_id):
+                await self._ledger.wake([person.person_id for person in audience.persons], at - self._late, at)
+
+
+def _holds(person: Person, event: PersonEvent) -> bool:
+    """Tell whether *event* is what is known of *person* now."""
+    if event.type == "joined":
+        return person.pointer is not None and person.pointer.stamp == stamp_of(event)
+    contact = person.contacts.get(event.channel or EMAIL)
+    return contact is not None and contact.stamp == stamp_of(event)
+
+
+def _reachable(audience: Audience, person_id: str) -> bool:
+    address = audience.address(EMAIL, person_id)
+    return address is not None and usable(address)
