@@ -29,6 +29,9 @@ def create_app(name: str, settings: Settings, kafka: KafkaSettings, wire: Wire) 
     class App(faust.App):  # type: ignore[misc]  # publishes no types
         BootStrategy = _NoStreams
 
+        def _create_directories(self) -> None:
+            """Make none: there are no tables, and a root file system may be read-only."""
+
     app = App(
         f"groundswell-{name}",
         broker="kafka://unused",
