@@ -102,7 +102,7 @@ def _imported(folder: Path) -> Iterator[tuple[str, str]]:
 def test_an_image_has_whatever_its_service_imports(service: str) -> None:
     distributions = packages_distributions()
     # Shipped by what we ask for, under another name: faust brings mode, motor brings bson and pymongo, and so on.
-    brought = {"mode-streaming", "pymongo", "pydantic", "optimum", "optimum-onnx", "transformers", "multidict", "yarl"}
+    brought = {"mode-streaming", "pymongo", "pydantic", "tokenizers", "huggingface-hub"}
     required = _required(service) | brought
     for folder in ("common", service):
         for file, module in _imported(ROOT / "services" / folder):

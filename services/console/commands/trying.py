@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from services.console.context import AsJson, Board, Workspace
 from services.console.failures import CommandFailed, ExitCode, reported
-from services.console.offline import Found, cluster_file
 from services.console.show import clipped, console, print_json, short, table
+
+if TYPE_CHECKING:
+    from services.console.offline import Found
 
 
 def try_file(
@@ -25,6 +27,8 @@ def try_file(
     as_json: AsJson = False,
 ) -> None:
     """Cluster a file of texts on this machine, without a broker, with the very decisions that the service would take."""
+    from services.console.offline import cluster_file  # noqa: PLC0415 - brings the model's packages; the console's image has none
+
     with reported():
         with Console(stderr=True).status(f"clustering {file}"):
             found = cluster_file(file, workspace, board)
