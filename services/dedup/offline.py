@@ -1,9 +1,9 @@
 """The service's own decisions without its broker and store, for ``groundswell try`` and for benches.
 
-    encoder = open_encoder(load_settings(DedupSettings))
-    found = cluster([("t1", "dark mode please"), ("t2", "please add a dark mode")], encoder=encoder)
-    found.labels   # [("t1", "local:idea:…"), ("t2", "local:idea:…")], in the order given
-    found.ideas    # the present state of each idea, oldest first
+encoder = open_encoder(load_settings(DedupSettings))
+found = cluster([("t1", "dark mode please"), ("t2", "please add a dark mode")], encoder=encoder)
+found.labels   # [("t1", "local:idea:…"), ("t2", "local:idea:…")], in the order given
+found.ideas    # the present state of each idea, oldest first
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
@@ -50,3 +50,13 @@ class BoardLog(Protocol):
             Fenced: Another worker has written one of these positions, or an entry's predecessor is missing.
             TransientError: The store does not answer.
         """
+
+
+class Meter(Protocol):
+    """Counts for the metrics endpoint."""
+
+    def decided(self, types: Iterable[str]) -> None:
+        """Count newly stored decisions by their types."""
+
+    def holding(self, boards: int, texts: int) -> None:
+        """Set how many boards, and texts of all of them, are in memory."""

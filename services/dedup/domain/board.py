@@ -74,7 +74,13 @@ class Board:
         return self._tallies.of(_FAMILY + root_id, self._family_links(root_id))
 
     def fold(self, entry: Entry) -> None:
-        """Take in the next entry of the log, as it was decided."""
+        """Take in the next entry of the log, as it was decided.
+
+        Raises:
+            ValueError: It is not the next one.
+        """
+        if entry.position != self.position + 1:
+            raise ValueError(f"the log of {self.key} goes from {self.position} to {entry.position}")
         vector = None if entry.vector is None else in_units(np.frombuffer(entry.vector, "<f4"))
         for decision in entry.decisions:
             self.apply(decision, vector)
@@ -123,11 +129,7 @@ class Board:
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
-        links = [
-            self.links[feedback]
-            for person in self.persons.below(pointer.person_id)
-            for feedback in self._by_person.get(person, ())
-        ]
+        links = [self.links[feedback] for person in self.persons.below(pointer.person_id) for feedback in self._by_person.get(person, ())]
         ideas = {link.idea_id for link in links} | {self.root_of(link.idea_id) for link in links}
         before = {idea: (len(self.own(idea).people), len(self.family(idea).people)) for idea in ideas}
         if pointer.joined:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from services.common.events import DecisionType
 from services.dedup.domain.draft import Draft
@@ -171,7 +172,7 @@ def _know_both(draft: Draft) -> bool:
     return True
 
 
-def _say(draft: Draft, kind: DecisionType, **fields: str | int | None) -> None:
+def _say(draft: Draft, kind: DecisionType, **fields: Any) -> None:
     draft.decide(kind, method="command", actor=draft.event.actor, source=draft.event.source, **fields)
 
 

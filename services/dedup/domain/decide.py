@@ -20,8 +20,10 @@ from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, Query, in_units
 from services.dedup.domain.texts import text_key, title_of
 
-VectorOf: TypeAlias = Callable[[str], NDArray[np.float32]]
-"""A text's L2-normalised vector, a function of the text alone."""
+Vector: TypeAlias = NDArray[np.float32]
+"""L2-normalised."""
+VectorOf: TypeAlias = Callable[[str], Vector]
+"""Gives a text's vector, a function of the text alone."""
 
 JOIN_SCORE = 0.64
 """From this score on a text joins an idea: the best threshold over the development boards, for centred scores."""

@@ -54,9 +54,7 @@ class Entry:
                 "decisions": [_filled(decision) for decision in self.decisions],
                 "ideas": [_filled(idea) for idea in self.ideas],
                 "seen": None if self.seen is None else [self.seen.feedback_id, self.seen.revision],
-                "persons": None
-                if self.persons is None
-                else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
+                "persons": None if self.persons is None else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
             }
         )
 

@@ -97,7 +97,8 @@ class Index:
 
     def vector(self, row: int) -> Units:
         """Return a copy of *row*."""
-        return self._rows[row].copy()
+        copy: Units = self._rows[row].copy()
+        return copy
 
     def slot_of(self, row: int) -> int:
         """Return the idea that *row* belongs to; -1 where the row is gone."""
@@ -184,9 +185,7 @@ class Index:
                 place = self._crowds.place(slot)
                 rows = self._crowds.rows(slot)
                 row = int(rows[members[rows].argmax()])
-                found.append(
-                    Match(slot, round(score, 6), round(float(centroids[place]), 6), round(float(nearest[place]), 6), row)
-                )
+                found.append(Match(slot, round(score, 6), round(float(centroids[place]), 6), round(float(nearest[place]), 6), row))
             scores[slot] = -np.inf
         return tuple(found)
 
@@ -230,12 +229,12 @@ class _Centre:
 
     mean_square: float
     offset: float
-    """|mean|² − text·mean."""
+    """|mean|² - text·mean."""
     length: float
-    """|text − mean|."""
+    """|text - mean|."""
 
     def cosines(self, dots: Floats, with_mean: Floats, squares: Floats) -> Floats:
-        """Return (text−mean)·(v−mean) / (|text−mean| |v−mean|) of vectors v with these dot products and squares."""
+        """Return (text-mean)·(v-mean) / (|text-mean| |v-mean|) of vectors v with these dot products and squares."""
         above = dots - with_mean
         above += self.offset
         below = squares - 2.0 * with_mean

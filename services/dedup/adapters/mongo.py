@@ -1,0 +1,87 @@
+"""The boards' log in MongoDB: a document an entry, its ``_id`` its place, so that no two workers can write the same one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pymongo.errors import BulkWriteError, DuplicateKeyError
+
+from services.common.errors import Fenced
+from services.common.mongo import MongoStore, mongo_errors
+from services.dedup.domain.entry import Entry, read_entry
+
+_DUPLICATE_KEY = 11000
+_MODEL = "model"
+
+
+class MongoBoardLog:
+    """See ``services.dedup.ports.BoardLog``. Uses the unique index on ``_id`` only."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._log = store.database["board_log"]
+        self._facts = store.database["facts"]
+
+    async def adopt_model(self, model: str) -> str:
+        """Record *model* unless one is recorded; return the recorded one."""
+        async with mongo_errors():
+            try:
+                await self._facts.insert_one({"_id": _MODEL, "value": model})
+            except DuplicateKeyError:
+                fact = await self._facts.find_one({"_id": _MODEL})
+                return str(fact["value"]) if fact else model
+        return model
+
+    async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
+        """Return the entries of *board* beyond *after* in order, at most *limit*."""
+        places = {"$gte": _place(board, after + 1), "$lte": _place(board, after + limit)}
+        async with mongo_errors():
+            documents = await self._log.find({"_id": places}).sort("_id", 1).to_list(None)
+        return [read_entry(board, document["position"], document["body"], document["vector"]) for document in documents]
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write *entries* one document each, in order, until one is refused."""
+        async with mongo_errors():
+            await self._check_predecessors(entries)
+            waiting = [_document(entry) for entry in entries]
+            while waiting:
+                waiting = await self._insert(waiting)
+
+    async def _insert(self, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Insert *documents*; return those that are left after one that was there already."""
+        try:
+            await self._log.insert_many(documents, ordered=True)
+        except BulkWriteError as error:
+            fault = (error.details or {})["writeErrors"][0]
+            if fault["code"] != _DUPLICATE_KEY:
+                raise
+            refused = documents[fault["index"]]
+            there = await self._log.find_one({"_id": refused["_id"]})
+            if there != refused:
+                raise Fenced(f"position {refused['position']} of a board's log is another worker's") from error
+            return documents[fault["index"] + 1 :]
+        return []
+
+    async def _check_predecessors(self, entries: Sequence[Entry]) -> None:
+        first: dict[str, int] = {}
+        for entry in entries:
+            first.setdefault(entry.board, entry.position)
+        wanted = {_place(board, position - 1) for board, position in first.items() if position > 1}
+        if wanted:
+            found = await self._log.find({"_id": {"$in": sorted(wanted)}}, {"_id": 1}).to_list(None)
+            if len(found) < len(wanted):
+                raise Fenced(f"the store lacks what {len(wanted) - len(found)} boards were decided upon")
+
+
+def _place(board: str, position: int) -> str:
+    return f"{board}/{position:012d}"
+
+
+def _document(entry: Entry) -> dict[str, Any]:
+    return {
+        "_id": _place(entry.board, entry.position),
+        "board": entry.board,
+        "position": entry.position,
+        "body": entry.body(),
+        "vector": entry.vector,
+    }

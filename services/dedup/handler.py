@@ -1,0 +1,174 @@
+"""Gather the boards, decide event by event, remember what was decided; then it may be said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from functools import partial
+from typing import TypeVar
+
+from services.common.codec import Codec
+from services.common.events import BoardEvent, Event
+from services.common.ids import board_key
+from services.common.outcome import Drop, Emit, Outcome, Reject
+from services.common.records import Received
+from services.dedup.domain.board import Board
+from services.dedup.domain.decide import Vector, VectorOf, decide, missing_fields
+from services.dedup.domain.entry import Entry
+from services.dedup.domain.texts import text_key
+from services.dedup.ports import BoardLog, Encoder, Meter
+
+T = TypeVar("T")
+
+_CHUNK_ENTRIES = 500
+
+
+class DedupHandler:
+    """Handles ``board.events``; holds the boards of its partitions in memory, folded from the log when they are first needed.
+
+    *thread*, of one worker, does what takes long (encode, decide, fold), so that the event loop goes on answering.
+    """
+
+    def __init__(
+        self,
+        log: BoardLog,
+        encoder: Encoder,
+        codec: Codec,
+        meter: Meter,
+        thread: Executor,
+        *,
+        boards_in_memory: int,
+        texts_in_memory: int,
+    ) -> None:
+        self._log = log
+        self._encoder = encoder
+        self._codec = codec
+        self._meter = meter
+        self._thread = thread
+        self._boards_in_memory = boards_in_memory
+        self._texts_in_memory = texts_in_memory
+        self._boards: OrderedDict[str, Board] = OrderedDict()
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Do nothing: boards are loaded when their first event arrives."""
+
+    async def revoked(self) -> None:
+        """Let go of every board: another worker may change it from now on."""
+        self._boards.clear()
+        self._meter.holding(0, 0)
+
+    async def handle(self, batch: Sequence[Received[BoardEvent]]) -> Sequence[Outcome]:
+        """Return what each event establishes, once all of it is stored; see ``services.common.ports.Route``."""
+        keys = dict.fromkeys(_key(received.event) for received in batch if not missing_fields(received.event))
+        is_stored = False
+        try:
+            boards = {key: await self._board(key) for key in keys}
+            known = await self._known(batch, boards)
+            outcomes, entries = await self._call(lambda: self._decide(batch, boards, known))
+            await self._log.append(entries)
+            is_stored = True
+        finally:
+            if not is_stored:  # these boards are ahead of their log, or not: fold them again
+                for key in keys:
+                    self._boards.pop(key, None)
+        self._meter.decided(decision.type for entry in entries for decision in entry.decisions)
+        self._let_go(keeping=len(keys))
+        return outcomes
+
+    def _decide(
+        self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board], known: dict[str, Entry]
+    ) -> tuple[list[Outcome], list[Entry]]:
+        vector_of = self._encoded(batch, boards)
+        outcomes: list[Outcome] = []
+        entries: list[Entry] = []
+        for received in batch:
+            event, origin = received.event, received.record.origin
+            lacking = missing_fields(event)
+            if lacking:
+                outcomes.append(Reject("incomplete_event", f"a {event.type} event needs {', '.join(lacking)}"))
+                continue
+            entry = known.get(event.event_id)
+            if entry is None:
+                entry = known[event.event_id] = decide(boards[_key(event)], event, origin, vector_of)
+                entries.append(entry)
+            outcomes.append(self._outcome(entry) if entry.origin == origin else Drop("repeat"))
+        return outcomes, entries
+
+    def _encoded(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> VectorOf:
+        """Encode the new texts of *batch* at once; what turns out to be needed beyond them is encoded when it is."""
+        texts: dict[str, None] = {}
+        for received in batch:
+            event = received.event
+            board = boards.get(_key(event))
+            if event.text is None or board is None or board.position_of(event.event_id) is not None:
+                continue
+            if not board.wordings.rows(text_key(event.text)):
+                texts[event.text] = None
+        vectors = dict(zip(texts, self._encoder.encode(list(texts)), strict=True)) if texts else {}
+
+        def vector_of(text: str) -> Vector:
+            vector: Vector | None = vectors.get(text)
+            if vector is None:
+                vector = self._encoder.encode([text])[0]
+            return vector
+
+        return vector_of
+
+    def _outcome(self, entry: Entry) -> Outcome:
+        events: tuple[Event, ...] = (*entry.decisions, *entry.ideas)
+        return Emit(tuple(self._codec.output(event) for event in events)) if events else Drop("no_change")
+
+    async def _board(self, key: str) -> Board:
+        board = self._boards.get(key)
+        if board is not None:
+            self._boards.move_to_end(key)
+            return board
+        workspace, _, name = key.partition("/")
+        board = Board(workspace, name, self._encoder.dimensions)
+        while True:
+            entries = await self._log.load(key, after=board.position, limit=_CHUNK_ENTRIES)
+            await self._call(partial(_fold, board, entries))
+            if len(entries) < _CHUNK_ENTRIES:
+                break
+        self._boards[key] = board
+        return board
+
+    async def _known(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> dict[str, Entry]:
+        """Return the stored entries of those events of *batch* that were decided before, by event id."""
+        positions: dict[str, set[int]] = {}
+        for received in batch:
+            key = _key(received.event)
+            position = boards[key].position_of(received.event.event_id) if key in boards else None
+            if position is not None:
+                positions.setdefault(key, set()).add(position)
+        known: dict[str, Entry] = {}
+        for key, wanted in positions.items():
+            for start in range(min(wanted), max(wanted) + 1, _CHUNK_ENTRIES):
+                stop = min(start + _CHUNK_ENTRIES, max(wanted) + 1)
+                if wanted.isdisjoint(range(start, stop)):
+                    continue
+                for entry in await self._log.load(key, after=start - 1, limit=stop - start):
+                    if entry.position in wanted:
+                        known[entry.event_id] = entry
+        return known
+
+    def _let_go(self, *, keeping: int) -> None:
+        texts = sum(len(board) for board in self._boards.values())
+        while len(self._boards) > keeping and (len(self._boards) > self._boards_in_memory or texts > self._texts_in_memory):
+            _, board = self._boards.popitem(last=False)
+            texts -= len(board)
+        self._meter.holding(len(self._boards), texts)
+
+    async def _call(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _fold(board: Board, entries: Iterable[Entry]) -> None:
+    for entry in entries:
+        board.fold(entry)
+
+
+def _key(event: BoardEvent) -> str:
+    return board_key(event.workspace, event.board)
