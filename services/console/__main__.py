@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from services.common.logs import configure_logs
 from services.console.app import app
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line. What it has to say it prints; of what libraries log, only errors are shown."""
+    configure_logs("console", "ERROR")
     app()
 
 

@@ -16,7 +16,7 @@ _CANONICAL = ("channel", "revision", "deleted", "rating", "url", "language", "oc
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a file; *line* counts from 1."""
+    """One row of a file; *line*, counted from 1, is where it begins."""
 
     line: int
     fields: dict[str, Any]
@@ -41,17 +41,20 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def _csv_rows(path: Path) -> Iterator[Row]:
+    begins = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
             if reader.fieldnames is None:
                 raise _wrong(path, 1, "the file is empty; the first line names the columns")
+            begins = reader.line_num + 1
             for fields in reader:
                 if None in fields or None in fields.values():
-                    raise _wrong(path, reader.line_num, f"expected {len(reader.fieldnames)} columns: {', '.join(reader.fieldnames)}")
-                yield Row(reader.line_num, {name: value for name, value in fields.items() if value != ""}, None)
+                    raise _wrong(path, begins, f"expected {len(reader.fieldnames)} columns: {', '.join(reader.fieldnames)}")
+                yield Row(begins, {name: value for name, value in fields.items() if value != ""}, None)
+                begins = reader.line_num + 1
     except csv.Error as error:
-        raise _wrong(path, reader.line_num, f"no CSV: {error}") from error
+        raise _wrong(path, begins, f"no CSV: {error}") from error
     except UnicodeDecodeError as error:
         raise CommandFailed(f"{path}: not UTF-8 (byte {error.start})", ExitCode.USAGE) from error
 
