@@ -1,0 +1,171 @@
+"""The notifier's ports in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+
+from services.common.clock import Micros
+from services.common.errors import Fenced
+from services.common.events import Alert
+from services.common.ids import board_key
+from services.notifier.domain.board import Want
+from services.notifier.domain.entry import Entry
+from services.notifier.domain.families import Union
+from services.notifier.domain.ledger import Row, digest_of
+from services.notifier.domain.person import Person
+from services.notifier.ports import Accepted, Delivery, Mail, Postponed
+
+
+class MemoryStore:
+    """Everything that the notifier remembers, until it is garbage."""
+
+    def __init__(self) -> None:
+        self.log: dict[tuple[str, int], Entry] = {}
+        self.into: dict[str, str] = {}
+        self.ledger: dict[str, Row] = {}
+        self.people: dict[str, Person] = {}
+
+    async def prepare(self) -> None:
+        pass
+
+    async def entries(self, board: str) -> Sequence[Entry]:
+        return [replace(entry, quote=None) for (of, _), entry in sorted(self.log.items()) if of == board]
+
+    async def origins(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:
+        return {sequence: self.log[board, sequence].origin for sequence in sequences if (board, sequence) in self.log}
+
+    async def quotes(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:
+        found = {sequence: self.log[board, sequence].quote for sequence in sequences if (board, sequence) in self.log}
+        return {sequence: quote for sequence, quote in found.items() if quote is not None}
+
+    async def append(self, board: str, entries: Sequence[Entry]) -> None:
+        if any(self.log.get((board, entry.sequence), entry).origin != entry.origin for entry in entries):
+            raise Fenced("the board's log was written by another worker")
+        for entry in entries:
+            self.log.setdefault((board, entry.sequence), entry)
+
+    async def unite(self, unions: Sequence[Union]) -> None:
+        self.into |= {union.absorbed: union.into for union in unions}
+
+    async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
+        return {idea: self.into[idea] for idea in ideas if idea in self.into}
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        for row in rows:
+            self.ledger.setdefault(row.alert_id, row)
+
+    async def want(self, wants: Sequence[Want]) -> None:
+        for want in wants:
+            row = self.ledger.get(want.alert_id)
+            if row is None:
+                continue
+            if row.wanted_sequence < want.sequence:
+                row = replace(row, wanted=want.wanted, wanted_sequence=want.sequence)
+            if want.wanted and row.wanted and row.state == "suppressed":
+                row = replace(row, state="deferred", due_at=want.at)
+            self.ledger[row.alert_id] = row
+
+    async def rows(self, alert_ids: Collection[str]) -> Mapping[str, Row]:
+        return {alert_id: self.ledger[alert_id] for alert_id in alert_ids if alert_id in self.ledger}
+
+    async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
+        return [row for row in self.ledger.values() if row.alert.person_id in person_ids]
+
+    async def direct(self, board: str, sequence: int) -> Sequence[Row]:
+        rows = [row for row in self.ledger.values() if _board(row) == board and row.sequence == sequence and row.direct]
+        return sorted(rows, key=lambda row: row.ordinal)
+
+    async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        missed = 0
+        for old, new in changes:
+            row = self.ledger[old.alert_id]
+            unchanged = new.state != "suppressed" or row.wanted_sequence == old.wanted_sequence
+            if row.state == "pending" and row.attempt == old.attempt and unchanged:
+                self.ledger[old.alert_id] = _advanced(row, new, new.history)
+            elif new.history[-1] not in row.history:
+                missed += 1
+        if missed:
+            raise Fenced(f"{missed} rows of the ledger were written by another worker")
+
+    async def due(self, partitions: Collection[int], now: Micros, limit: int) -> Sequence[Row]:
+        due = [(row.due_at, row.alert_id, row) for row in self.ledger.values() if row.due_at is not None and row.due_at <= now]
+        return [row for _, _, row in sorted(due, key=lambda item: item[:2]) if row.partition in partitions][:limit]
+
+    async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        for old, new in changes:
+            row = self.ledger[old.alert_id]
+            if (row.state, row.attempt, row.due_at) == (old.state, old.attempt, old.due_at):
+                self.ledger[old.alert_id] = _advanced(row, new, row.history)
+
+    async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
+        for row in list(self.ledger.values()):
+            if row.alert.person_id in person_ids and row.state == "unreachable" and row.alert.created_at >= made_since:
+                self.ledger[row.alert_id] = replace(row, state="deferred", due_at=due_at)
+
+    async def persons(self, person_ids: Collection[str]) -> Mapping[str, Person]:
+        return {person_id: self.people[person_id] for person_id in person_ids if person_id in self.people}
+
+    async def followers(self, person_ids: Collection[str]) -> Sequence[Person]:
+        return [person for _, person in sorted(self.people.items()) if person.pointer is not None and person.pointer.into in person_ids]
+
+    async def put(self, changes: Sequence[tuple[Person, Person]]) -> None:
+        for old, new in changes:
+            known = self.people.get(new.person_id)
+            if known != new and (0 if known is None else known.version) != old.version:
+                raise Fenced("a person was written by another worker")
+            self.people[new.person_id] = new
+
+
+def _board(row: Row) -> str:
+    return board_key(row.alert.workspace, row.alert.board)
+
+
+def _advanced(row: Row, new: Row, history: tuple[object, ...]) -> Row:
+    return replace(
+        new,
+        alert=row.alert,
+        wanted=row.wanted,
+        wanted_sequence=row.wanted_sequence,
+        history=history,  # type: ignore[arg-type]
+    )
+
+
+class PlainComposer:
+    """Writes mails that say nothing."""
+
+    def compose(self, alert: Alert, address: str) -> Mail:
+        return Mail(address, f"<{digest_of(alert.alert_id)}@test.example>", b"")
+
+
+class RecordingMailer:
+    """Accepts every mail, unless *verdict* says otherwise, and remembers it."""
+
+    def __init__(self) -> None:
+        self.accepted: list[Mail] = []
+        self.verdict: Callable[[Mail], Delivery] = lambda _: Accepted()
+
+    async def send(self, mails: Sequence[Mail], deadline: float) -> Sequence[Delivery]:
+        deliveries = [self.verdict(mail) for mail in mails]
+        self.accepted.extend(mail for mail, delivery in zip(mails, deliveries, strict=True) if isinstance(delivery, Accepted))
+        return deliveries
+
+
+class SilentCounter:
+    """Counts nothing."""
+
+    def told(self, outcome: str) -> None:
+        pass
+
+
+class HandClock:
+    """Stands still until it is moved."""
+
+    def __init__(self, now: Micros) -> None:
+        self.time = now
+
+    def now(self) -> Micros:
+        return self.time
+
+
+POSTPONED = Postponed("the mail server said 451 later")

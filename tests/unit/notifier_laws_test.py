@@ -1,0 +1,285 @@
+"""Whatever happens in whatever order, everyone who asked hears once, and every silence has a reason."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.events import Alert, Decision, PersonEvent
+from services.notifier.domain.ledger import Row
+from services.notifier.ports import Accepted, Delivery, Mail, Refused
+from tests.fakes_notifier import POSTPONED
+from tests.unit.notifier_world import CODEC, TOPICS, Crash, World, without_attempts
+
+IDEAS = [f"idea{n}" for n in range(4)]
+PEOPLE = [f"person{n}" for n in range(4)]
+
+_idea, _person = st.sampled_from(IDEAS), st.sampled_from(PEOPLE)
+_small = st.integers(0, 12)
+_topic = st.sampled_from(TOPICS)
+_OPERATIONS = st.one_of(
+    st.tuples(st.just("link"), _idea, _person),
+    st.tuples(st.just("link"), _idea, _person),
+    st.tuples(st.just("unlink"), _small),
+    st.tuples(st.just("move"), _small, _idea),
+    st.tuples(st.just("merge"), _idea, _idea),
+    st.tuples(st.just("unmerge"), _idea),
+    st.tuples(st.just("ship"), _idea, st.sampled_from(["r1", "r1", "r2", None])),
+    st.tuples(st.just("reopen"), _idea),
+    st.tuples(st.just("contact"), _person, st.sampled_from(["", "broken\naddress", None, None])),
+    st.tuples(st.just("prefer"), _person, st.sampled_from([*IDEAS, None, None]), st.booleans()),
+    st.tuples(st.just("join"), _person, _person),
+    st.tuples(st.just("separate"), _person),
+    st.tuples(st.just("again"), _topic, _small),
+    st.tuples(st.just("pump"), _topic, st.integers(1, 6)),
+    st.tuples(st.just("pump"), _topic, st.integers(1, 6)),
+    st.tuples(st.just("die"), _topic, st.integers(1, 6), st.booleans()),
+    st.tuples(st.just("die_before_ledger"), st.integers(1, 6)),
+    st.tuples(st.just("tick"), st.integers(0, 200), st.booleans()),
+    st.tuples(st.just("server"), st.sampled_from(["up", "up", "down", "refuses"])),
+)
+HISTORIES = st.lists(_OPERATIONS, min_size=5, max_size=60)
+
+
+def component(of: str, edges: Iterable[tuple[str, str]]) -> frozenset[str]:
+    """Return everything that *edges* connect *of* with."""
+    found = {of}
+    edges = list(edges)
+    while True:
+        more = {end for edge in edges if found & set(edge) for end in edge} - found
+        if not more:
+            return frozenset(found)
+        found |= more
+
+
+class Story:
+    """Turns operations into a board's valid decisions, and knows what should come of them without asking the notifier."""
+
+    def __init__(self, *, tell_again: bool) -> None:
+        self.world = World(tell_again=tell_again)
+        self.world.mailer.verdict = self._receive
+        self.links: dict[str, tuple[str, str]] = {}
+        self.pointers: dict[str, str] = {}
+        self.status: dict[str, bool] = {}
+        self.server = "up"
+        self.refused = False
+        self.opted: set[str] = set()
+        self.separated = False
+        self.told: list[Row] = []
+        self.crashes: Counter[str] = Counter()
+        self._dying = False
+        self._settle = self.world.store.settle
+        self.world.store.settle = self._settle_or_die  # type: ignore[method-assign]
+
+    async def run(self, operations: Sequence[tuple[Any, ...]]) -> None:
+        for name, *arguments in operations:
+            result = getattr(self, f"do_{name}")(*arguments)
+            if result is not None:
+                await result
+        self.server = "up"
+        await self.world.settle()
+
+    def root(self, idea: str) -> str:
+        while idea in self.pointers:
+            idea = self.pointers[idea]
+        return idea
+
+    def do_link(self, idea: str, person: str) -> None:
+        feedback = f"f{self.world.sequence}"
+        self.links[feedback] = (idea, person)
+        self.world.link(feedback, idea, person)
+
+    def do_unlink(self, place: int) -> None:
+        if self.links:
+            feedback = sorted(self.links)[place % len(self.links)]
+            idea, _ = self.links.pop(feedback)
+            self.world.decide("unlinked", feedback_id=feedback, idea_id=idea, reason="retraction")
+
+    def do_move(self, place: int, idea: str) -> None:
+        if self.links:
+            feedback = sorted(self.links)[place % len(self.links)]
+            old, person = self.links[feedback]
+            self.links[feedback] = (idea, person)
+            self.world.decide("moved", feedback_id=feedback, idea_id=idea, other_idea_id=old, person_id=person)
+
+    def do_merge(self, idea: str, into: str) -> None:
+        if idea not in self.pointers and self.root(into) != idea:
+            self.pointers[idea] = into
+            self.world.decide("merged", idea_id=idea, other_idea_id=into, root_id=self.root(into))
+
+    def do_unmerge(self, idea: str) -> None:
+        if idea in self.pointers:
+            self.world.decide("unmerged", idea_id=idea, other_idea_id=self.pointers.pop(idea), root_id=idea)
+
+    def do_ship(self, idea: str, release: str | None) -> None:
+        self.status[self.root(idea)] = True
+        self.world.ship(idea, release)
+
+    def do_reopen(self, idea: str) -> None:
+        self.status[self.root(idea)] = False
+        self.world.decide("status_changed", idea_id=idea, status="open")
+
+    def do_contact(self, person: str, address: str | None) -> None:
+        self.world.contact(person, address)
+
+    def do_prefer(self, person: str, idea: str | None, opted_out: bool) -> None:
+        self.opted |= {person} if opted_out else set()
+        self.world.know("preference", person, idea_id=idea, opted_out=opted_out)
+
+    def do_join(self, person: str, other: str) -> None:
+        self.world.know("joined", person, other_person_id=other)
+
+    def do_separate(self, person: str) -> None:
+        self.separated = True
+        self.world.know("separated", person, other_person_id="?")
+
+    def do_again(self, topic: str, place: int) -> None:
+        if self.world.records[topic] and topic != PersonEvent.TOPIC:
+            self.world.publish_again(topic, place % len(self.world.records[topic]))
+
+    def do_pump(self, topic: str, count: int) -> Any:
+        return self.world.pump(topic, count)
+
+    def do_die(self, topic: str, count: int, published: bool) -> Any:
+        return self.world.pump(topic, count, publish=published, commit=False)
+
+    async def do_die_before_ledger(self, count: int) -> None:
+        self._dying = True
+        await self.world.pump(Alert.TOPIC, count)
+        self._dying = False
+
+    async def do_tick(self, seconds: int, published: bool) -> None:
+        self.world.clock.time += seconds * 1_000_000
+        await self.world.tick(publish=published)
+
+    def do_server(self, state: str) -> None:
+        self.server = state
+        self.refused |= state == "refuses"
+
+    def _receive(self, mail: Mail) -> Delivery:
+        if self.server == "down":
+            return POSTPONED
+        if self.server == "refuses":
+            return Refused("the mail server said 550 no")
+        row = self.world.row_of_mail(mail.message_id)
+        told_before = [other for other in self.told if other.alert_id != row.alert_id and self._same(row, other)]
+        assert not told_before, f"{row.alert} tells again of {told_before}"
+        if row.alert_id in {other.alert_id for other in self.told}:
+            assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
+            self.crashes[row.alert_id] -= 1
+        self.told.append(row)
+        return Accepted()
+
+    async def _settle_or_die(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        if self._dying:
+            self.crashes.update(new.alert_id for _, new in changes if new.state == "sent")
+            raise Crash
+        await self._settle(changes)
+
+    def _same(self, row: Row, other: Row) -> bool:
+        """Tell whether two alerts are of one thing to one human, as far as what was handled by now can tell."""
+        ideas = component(row.alert.idea_id, self._handled_merges())
+        humans = component(row.alert.person_id, self.handled_joins().items())
+        release = not self.world.tell_again or other.alert.release_id == row.alert.release_id
+        return other.alert.idea_id in ideas and other.alert.person_id in humans and release
+
+    def _handled_merges(self) -> list[tuple[str, str]]:
+        decisions = self._handled(Decision.TOPIC, Decision)
+        return [(d.idea_id, d.other_idea_id) for d in decisions if d.type == "merged"]
+
+    def handled_joins(self) -> Mapping[str, str]:
+        pointers: dict[str, str] = {}
+        for event in self._handled(PersonEvent.TOPIC, PersonEvent):
+            if event.type == "joined" and event.other_person_id != event.person_id:
+                pointers[event.person_id] = event.other_person_id
+            elif event.type == "separated":
+                pointers.pop(event.person_id, None)
+        return pointers
+
+    def _handled(self, topic: str, kind: Any) -> list[Any]:
+        return [CODEC.decoder(kind)(record) for record in self.world.records[topic][: self.world.positions[topic]]]
+
+
+def _address_of(story: Story, person: str) -> bool:
+    """Tell whether the human behind *person* has an address that can be used."""
+    last: dict[str, str | None] = {}
+    for record in story.world.records[PersonEvent.TOPIC]:
+        event = CODEC.decoder(PersonEvent)(record)
+        if event.type == "contact":
+            last[event.person_id] = event.address
+    humans = component(person, story.handled_joins().items())
+    known = [last.get(human) for human in humans if last.get(human)]
+    return bool(known) and all(address is not None and "\n" not in address for address in known)
+
+
+def _run(operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False) -> Story:
+    story = Story(tell_again=tell_again)
+    asyncio.run(story.run(operations))
+    return story
+
+
+@given(operations=HISTORIES, tell_again=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
+    story = _run(operations, tell_again=tell_again)
+    rows = story.world.store.ledger.values()
+    for idea, person in set(story.links.values()):
+        if not story.status.get(story.root(idea)):
+            continue
+        mine = [row for row in rows if (row.alert.idea_id, row.alert.person_id) == (idea, person) and row.wanted]
+        assert mine, f"no row for {person} of {idea}"
+        for row in mine:
+            assert row.state in ("sent", "opted_out", "unreachable", "already_told", "failed")
+            assert row.history[-1].outcome == row.state
+            assert row.history[-1].reason
+            humans = component(person, story.handled_joins().items())
+            if row.state == "unreachable":
+                assert not _address_of(story, person)
+            if row.state == "failed":
+                assert story.refused
+            if row.state == "opted_out" and not story.separated:
+                assert humans & story.opted
+            if row.state == "already_told" and not story.separated:
+                assert any(story._same(row, told) for told in story.told)
+
+
+@given(operations=HISTORIES)
+@settings(max_examples=150, deadline=None)
+def test_what_the_board_decides_does_not_depend_on_batches_or_crashes(operations: Sequence[tuple[Any, ...]]) -> None:
+    story = _run(operations)
+    other = story.world.fresh_copy()
+    asyncio.run(other.pump(Decision.TOPIC, 10_000))
+    decided = {alert_id: without_attempts(row) for alert_id, row in story.world.store.ledger.items()}
+    assert {alert_id: without_attempts(row) for alert_id, row in other.store.ledger.items()} == decided
+    assert other.store.into == story.world.store.into
+
+
+@given(operations=HISTORIES)
+@settings(max_examples=150, deadline=None)
+def test_the_log_tells_all_that_the_ledger_knows(operations: Sequence[tuple[Any, ...]]) -> None:
+    story = _run(operations)
+    for row in story.world.store.ledger.values():
+        logged = [outcome for outcome in story.world.log if outcome.alert_id == row.alert_id]
+        by_id = {outcome.outcome_id: outcome for outcome in logged}
+        assert all(by_id[outcome.outcome_id] == outcome for outcome in logged), "an outcome was published twice, differently"
+        in_order = list(dict.fromkeys(outcome.outcome_id for outcome in logged))
+        assert [by_id[outcome_id].outcome for outcome_id in in_order] == [verdict.outcome for verdict in row.history]
+        assert logged[-1].outcome == row.state
+
+
+@given(operations=HISTORIES)
+@settings(max_examples=100, deadline=None)
+def test_handling_everything_again_sends_nothing(operations: Sequence[tuple[Any, ...]]) -> None:
+    story = _run(operations)
+    world = story.world
+    mails, ledger = len(world.mailer.accepted), dict(world.store.ledger)
+    world.restart()
+    world.positions = dict.fromkeys(TOPICS, 0)
+    asyncio.run(world.settle())
+    assert len(world.mailer.accepted) == mails
+    assert world.store.ledger == ledger

@@ -1,0 +1,215 @@
+"""A notifier in memory: its topics as lists, its handlers for real, time and crashes by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from services.common.codec import Codec
+from services.common.events import Alert, Decision, NotificationOutcome, PersonEvent
+from services.common.ids import board_key, decision_id
+from services.common.outcome import Drop, Emit, Outcome
+from services.common.records import Output, Received, Record
+from services.common.registry import open_schemas
+from services.notifier.domain.ledger import Row, digest_of
+from services.notifier.domain.telling import SECOND, Schedule
+from services.notifier.handler.boards import BoardHandler
+from services.notifier.handler.due import DueRows
+from services.notifier.handler.outbox import Manner, OutboxHandler
+from services.notifier.handler.people import PeopleHandler
+from services.notifier.ports import Composer
+from tests.fakes_notifier import HandClock, MemoryStore, PlainComposer, RecordingMailer, SilentCounter
+
+WORKSPACE, BOARD = "lumora", "product"
+PARTITIONS = 3
+CODEC = Codec(open_schemas(None))
+START = 1_700_000_000 * SECOND
+TOPICS = (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC)
+
+
+def partition_of(person: str) -> int:
+    return sum(person.encode()) % PARTITIONS
+
+
+@dataclass
+class Crash(Exception):  # noqa: N818 - not an error of ours
+    """The process died where this is raised."""
+
+
+class World:
+    """The service and everything around it."""
+
+    def __init__(self, *, statuses: Sequence[str] = ("shipped",), tell_again: bool = False, composer: Composer | None = None) -> None:
+        self.store = MemoryStore()
+        self.mailer = RecordingMailer()
+        self.clock = HandClock(START)
+        self.records: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
+        self.positions = dict.fromkeys(TOPICS, 0)
+        self.log: list[NotificationOutcome] = []
+        self.outcomes: list[Outcome] = []
+        self.statuses = statuses
+        self.tell_again = tell_again
+        self.composer = composer or PlainComposer()
+        self.sequence = 0
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin a new process: nothing in memory, everything in the store."""
+        manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000)
+        boards = BoardHandler(self.store, CODEC, self.statuses, partition_of)
+        outbox = OutboxHandler(
+            store=self.store,
+            codec=CODEC,
+            composer=self.composer,
+            mailer=self.mailer,
+            clock=self.clock,
+            counter=SilentCounter(),
+            manner=manner,
+            partition_of=partition_of,
+        )
+        people = PeopleHandler(self.store, late_contact_days=30)
+        self._due = DueRows(self.store, CODEC, self.clock, 1000)
+        self._handle: Mapping[str, Callable[[Sequence[Received[Any]]], Any]] = {
+            Decision.TOPIC: boards.handle,
+            PersonEvent.TOPIC: people.handle,
+            Alert.TOPIC: outbox.handle,
+        }
+
+    def decide(self, type_: Any, **fields: Any) -> Decision:
+        """Publish the board's next decision."""
+        self.sequence += 1
+        self.clock.time += SECOND
+        decision = Decision(
+            decision_id=decision_id(WORKSPACE, BOARD, self.sequence),
+            type=type_,
+            workspace=WORKSPACE,
+            board=BOARD,
+            sequence=self.sequence,
+            event_id=f"e{self.sequence}",
+            occurred_at=self.clock.time,
+            ingested_at=self.clock.time,
+            **fields,
+        )
+        self._append(CODEC.output(decision), 0)
+        return decision
+
+    def know(self, type_: Any, person: str, **fields: Any) -> PersonEvent:
+        """Publish what becomes known of a person."""
+        self.clock.time += SECOND
+        event = PersonEvent(
+            event_id=f"{WORKSPACE}:event:{len(self.records[PersonEvent.TOPIC])}",
+            type=type_,
+            workspace=WORKSPACE,
+            person_id=person,
+            source="test",
+            occurred_at=self.clock.time,
+            ingested_at=self.clock.time,
+            origin="x/0/0",
+            **fields,
+        )
+        self._append(CODEC.output(event), partition_of(person))
+        return event
+
+    def contact(self, person: str, address: str | None = None) -> None:
+        """Publish where a person is reached."""
+        self.know("contact", person, channel="email", address=f"{person}@example.com" if address is None else address)
+
+    def link(self, feedback: str, idea: str, person: str, text: str = "please") -> None:
+        """Publish that *person*'s feedback was linked to *idea*."""
+        self.decide("linked", feedback_id=feedback, idea_id=idea, person_id=person, text=text)
+
+    def ship(self, idea: str, release_id: str | None = "r1", **fields: Any) -> None:
+        """Publish that *idea* shipped."""
+        self.decide("status_changed", idea_id=idea, status="shipped", release_id=release_id, **fields)
+
+    def publish_again(self, topic: str, place: int) -> None:
+        """Publish a record a second time: the same bytes at another offset."""
+        record = self.records[topic][place]
+        self._append(Output(topic, record.key, record.value, b""), record.partition)
+
+    async def pump(self, topic: str, count: int, *, publish: bool = True, commit: bool = True) -> None:
+        """Take *count* records of *topic* through; without a commit the process dies after its store writes, or after publishing."""
+        batch = self.records[topic][self.positions[topic] : self.positions[topic] + count]
+        if not batch:
+            return
+        kinds: dict[str, Any] = {Decision.TOPIC: Decision, PersonEvent.TOPIC: PersonEvent, Alert.TOPIC: Alert}
+        decode = CODEC.decoder(kinds[topic])
+        try:
+            outcomes = await self._handle[topic]([Received(record, decode(record)) for record in batch])
+        except Crash:
+            self.restart()
+            return
+        if publish:
+            self.outcomes.extend(outcomes)
+            for outcome in outcomes:
+                assert isinstance(outcome, Emit | Drop), outcome
+                self._publish(outcome.outputs if isinstance(outcome, Emit) else ())
+        if commit:
+            self.positions[topic] += len(batch)
+        else:
+            self.restart()
+
+    async def tick(self, *, publish: bool = True) -> int:
+        """Let what is due go on; return how much was."""
+        outputs = await self._due.due(frozenset(range(PARTITIONS)))
+        if publish:
+            self._publish(outputs)
+        else:
+            self.restart()
+        return len(outputs)
+
+    async def settle(self) -> None:
+        """Go on until nothing is left to do, letting as much time pass as it takes."""
+        for _ in range(200):
+            while any(self.positions[topic] < len(self.records[topic]) for topic in TOPICS):
+                for topic in TOPICS:
+                    await self.pump(topic, 1000)
+            if not any(row.state in ("pending", "deferred") for row in self.store.ledger.values()):
+                return
+            self.clock.time += 1000 * SECOND
+            await self.tick()
+        raise AssertionError(f"unsettled: {[(row.state, row.attempt, row.due_at) for row in self.store.ledger.values()]}")
+
+    def row(self, idea: str, person: str) -> Row:
+        """Return the only row of *idea* and *person*."""
+        (row,) = (row for row in self.store.ledger.values() if (row.alert.idea_id, row.alert.person_id) == (idea, person))
+        return row
+
+    def states(self) -> dict[tuple[str, str], str]:
+        """Return each row's state by idea and person."""
+        return {(row.alert.idea_id, row.alert.person_id): row.state for row in self.store.ledger.values()}
+
+    def row_of_mail(self, message_id: str) -> Row:
+        """Return the row that a mail told of."""
+        digest = message_id[1:].partition("@")[0]
+        return next(row for row in self.store.ledger.values() if digest_of(row.alert_id) == digest)
+
+    def fresh_copy(self) -> World:
+        """Return a world with the same decisions and nothing handled."""
+        other = World(statuses=self.statuses, tell_again=self.tell_again)
+        other.records[Decision.TOPIC] = list(self.records[Decision.TOPIC])
+        return other
+
+    def _publish(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            if output.topic == NotificationOutcome.TOPIC:
+                record = Record(output.topic, 0, len(self.log), 0, output.key, output.value)
+                self.log.append(CODEC.decoder(NotificationOutcome)(record))
+            else:
+                self._append(output, partition_of(output.partition_key.decode()))
+
+    def _append(self, output: Output, partition: int) -> None:
+        records = self.records[output.topic]
+        offset = sum(record.partition == partition for record in records)
+        records.append(Record(output.topic, partition, offset, 0, output.key, output.value))
+
+
+def key() -> str:
+    """Return the board's key."""
+    return board_key(WORKSPACE, BOARD)
+
+
+def without_attempts(row: Row) -> Row:
+    """Return what a row's board decided, without what became of it."""
+    return replace(row, state="pending", attempt=0, due_at=None, failures=0, first_failed_at=None, history=())
