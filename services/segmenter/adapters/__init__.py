@@ -1,0 +1,1 @@
+"""The segmenter's stores: one SQLite file, or a MongoDB database."""

@@ -1,0 +1,208 @@
+"""The segmenter's store in MongoDB: single-document atomicity, nothing that a MongoDB-compatible server may lack.
+
+A document carries the entries of its last save in itself, so that state and entries change in one write; the next save first copies
+them to the collection of inputs, where repeating the copy changes nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from pymongo import ASCENDING, InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError
+
+from services.common.clock import Micros
+from services.common.errors import Fenced
+from services.common.mongo import MongoStore, mongo_errors
+from services.segmenter.ports import BoardEntry, Change, Document, Entry, Stores
+
+Kind: TypeAlias = Literal["people", "accounts"]
+
+_DUPLICATE_KEY = 11_000
+_INDEXES = (
+    ("people", [("partition", ASCENDING), ("due_at", ASCENDING)]),
+    ("people", [("partition", ASCENDING), ("definition", ASCENDING)]),
+    ("accounts_inputs", [("document", ASCENDING), ("input_id", ASCENDING)]),
+    ("board_log", [("board", ASCENDING), ("position", ASCENDING)]),
+    ("board_log", [("board", ASCENDING), ("input_id", ASCENDING)]),
+)
+
+
+def mongo_stores(store: MongoStore) -> Stores:
+    """Return the ports on the database of *store*."""
+
+    async def prepare() -> None:
+        async with mongo_errors():
+            for collection, keys in _INDEXES:
+                await store.database[collection].create_index(keys)
+
+    return Stores(MongoDocuments(store, "people"), MongoDocuments(store, "accounts"), MongoBoardLog(store), prepare)
+
+
+class MongoDocuments:
+    """Documents of one kind, each with the inputs that it has seen."""
+
+    def __init__(self, store: MongoStore, kind: Kind) -> None:
+        self._documents = store.database[kind]
+        self._inputs = store.database[f"{kind}_inputs"]
+
+    async def load(self, ids: Iterable[str]) -> Mapping[str, Document]:
+        """Return those of *ids* that exist."""
+        async with mongo_errors():
+            rows = await self._documents.find({"_id": {"$in": list(ids)}}).to_list(None)
+        return {row["_id"]: _document(row) for row in rows}
+
+    async def cards(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the cards of those of *ids* that exist."""
+        async with mongo_errors():
+            rows = await self._documents.find({"_id": {"$in": list(ids)}}, {"card": 1}).to_list(None)
+        return {row["_id"]: bytes(row["card"]) for row in rows}
+
+    async def find(self, inputs: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Entry]:
+        """Return the entries of those (document id, input id) that have been applied."""
+        wanted = {_input_key(*pair): pair for pair in inputs}
+        ids = sorted({pair[0] for pair in wanted.values()})
+        async with mongo_errors():
+            copied = await self._inputs.find({"_id": {"$in": list(wanted)}}).to_list(None)
+            carriers = await self._documents.find({"_id": {"$in": ids}}, {"recent": 1}).to_list(None)
+        found = {wanted[row["_id"]]: _entry(row) for row in copied}
+        pairs = set(wanted.values())
+        for carrier in carriers:
+            for row in carrier["recent"]:
+                if (pair := (carrier["_id"], row["input_id"])) in pairs:
+                    found[pair] = _entry(row)
+        return found
+
+    async def inputs(self, id: str, prefix: str, before: int) -> Sequence[str]:  # noqa: A002 - the document's id
+        """Return the ids, sorted, that begin with *prefix*, of the inputs that were applied before position *before*."""
+        wanted = {"document": id, "input_id": {"$regex": f"^{re.escape(prefix)}"}, "position": {"$lt": before}}
+        async with mongo_errors():
+            rows = await self._inputs.find(wanted, {"input_id": 1}).to_list(None)
+            carrier = await self._documents.find_one({"_id": id}, {"recent": 1})
+        recent = [row for row in (carrier or {"recent": ()})["recent"] if row["input_id"].startswith(prefix) and row["position"] < before]
+        return sorted({row["input_id"] for row in (*rows, *recent)})
+
+    async def save(self, changes: Sequence[Change]) -> None:
+        """Put each document's next state, with its entries, in place of exactly the one before."""
+        copies = [_copy(change.before.id, entry) for change in changes if change.before is not None for entry in change.before.recent]
+        writes = [_write(change) for change in changes]
+        async with mongo_errors():
+            if copies:
+                await self._inputs.bulk_write(copies, ordered=False)
+            try:
+                result = await self._documents.bulk_write(writes, ordered=False)
+            except BulkWriteError as error:
+                raise _fenced(error) from error
+        if result.inserted_count + result.matched_count != len(writes):
+            raise Fenced(f"{len(writes) - result.inserted_count - result.matched_count} documents are not where they were loaded any more")
+
+    async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
+        """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
+        owned = {"partition": {"$in": sorted(partitions)}}
+        async with mongo_errors():
+            late = await self._documents.find({**owned, "due_at": {"$ne": None, "$lte": now}}, {"_id": 1}).limit(limit).to_list(None)
+            other = await self._documents.find({**owned, "definition": {"$ne": definition}}, {"_id": 1}).limit(limit).to_list(None)
+        return sorted({row["_id"] for row in (*late, *other)})[:limit]
+
+
+class MongoBoardLog:
+    """The logs of all boards in one collection."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._log = store.database["board_log"]
+
+    async def read(self, board: str, after: int, limit: int) -> Sequence[bytes]:
+        """Return the operations of at most *limit* entries after position *after*, in their order."""
+        async with mongo_errors():
+            found = self._log.find({"board": board, "position": {"$gt": after}}, {"operations": 1}).sort("position", ASCENDING)
+            return [bytes(row["operations"]) for row in await found.limit(limit).to_list(None)]
+
+    async def find(self, board: str, input_ids: Iterable[str]) -> Mapping[str, BoardEntry]:
+        """Return the entries of those inputs that the log holds, without their operations."""
+        async with mongo_errors():
+            rows = await self._log.find({"board": board, "input_id": {"$in": list(input_ids)}}, {"operations": 0}).to_list(None)
+        return {
+            row["input_id"]: BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], b"", bytes(row["facts"]))
+            for row in rows
+        }
+
+    async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
+        """Return the facts of the entries at *positions*."""
+        async with mongo_errors():
+            rows = await self._log.find({"board": board, "position": {"$in": list(positions)}}, {"position": 1, "facts": 1}).to_list(None)
+        return {row["position"]: bytes(row["facts"]) for row in rows}
+
+    async def append(self, entries: Sequence[BoardEntry]) -> None:
+        """Append *entries* in their order, up to the first whose position is taken."""
+        rows = [
+            {
+                "_id": f"{e.board}#{e.position:012d}",
+                "board": e.board,
+                "position": e.position,
+                "input_id": e.input_id,
+                "origin": e.origin,
+                "operations": e.operations,
+                "facts": e.facts,
+            }
+            for e in entries
+        ]
+        async with mongo_errors():
+            try:
+                await self._log.insert_many(rows, ordered=True)
+            except BulkWriteError as error:
+                raise _fenced(error) from error
+
+
+def _fenced(error: BulkWriteError) -> Exception:
+    faults = (error.details or {}).get("writeErrors", [])
+    if faults and all(fault.get("code") == _DUPLICATE_KEY for fault in faults):
+        return Fenced("another worker has written what this one was about to write")
+    return error
+
+
+def _input_key(document: str, input_id: str) -> str:
+    return f"{document}#{input_id}"
+
+
+def _document(row: Mapping[str, Any]) -> Document:
+    return Document(
+        id=row["_id"],
+        position=row["position"],
+        state=bytes(row["state"]),
+        card=bytes(row["card"]),
+        partition=row["partition"],
+        due_at=row["due_at"],
+        definition=row["definition"],
+        recent=tuple(_entry(entry) for entry in row["recent"]),
+    )
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    return Entry(row["input_id"], row["origin"], row["position"], bytes(row["facts"]))
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {"input_id": entry.input_id, "origin": entry.origin, "position": entry.position, "facts": entry.facts}
+
+
+def _copy(document: str, entry: Entry) -> UpdateOne:
+    """Return the write that keeps an entry outside its document; whoever did so first wrote the same."""
+    return UpdateOne({"_id": _input_key(document, entry.input_id)}, {"$setOnInsert": {"document": document, **_plain(entry)}}, upsert=True)
+
+
+def _write(change: Change) -> InsertOne[dict[str, Any]] | UpdateOne:
+    after = change.after
+    fields = {
+        "position": after.position,
+        "state": after.state,
+        "card": after.card,
+        "partition": after.partition,
+        "due_at": after.due_at,
+        "definition": after.definition,
+        "recent": [_plain(entry) for entry in change.entries],
+    }
+    if change.before is None:
+        return InsertOne({"_id": after.id, **fields})
+    return UpdateOne({"_id": after.id, "position": change.before.position}, {"$set": fields})

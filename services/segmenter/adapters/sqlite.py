@@ -1,0 +1,155 @@
+"""The segmenter's store in one SQLite file: every save and every append is one transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TypeAlias
+
+from services.common.clock import Micros
+from services.common.errors import Fenced
+from services.common.sqlite import Database
+from services.segmenter.ports import BoardEntry, Change, Document, Entry, Stores
+
+Kind: TypeAlias = Literal["people", "accounts"]
+
+_DOCUMENTS = """
+CREATE TABLE IF NOT EXISTS {kind} (
+    id TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL, card BLOB NOT NULL, partition INTEGER NOT NULL,
+    due_at INTEGER, definition TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS {kind}_due ON {kind} (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS {kind}_definition ON {kind} (definition);
+CREATE TABLE IF NOT EXISTS {kind}_inputs (
+    id TEXT NOT NULL, input_id TEXT NOT NULL, origin TEXT NOT NULL, position INTEGER NOT NULL, facts BLOB NOT NULL,
+    PRIMARY KEY (id, input_id)
+);
+"""
+
+SCHEMA = (
+    _DOCUMENTS.format(kind="people")
+    + _DOCUMENTS.format(kind="accounts")
+    + """
+CREATE TABLE IF NOT EXISTS board_log (
+    board TEXT NOT NULL, position INTEGER NOT NULL, input_id TEXT NOT NULL, origin TEXT NOT NULL, operations BLOB NOT NULL,
+    facts BLOB NOT NULL, PRIMARY KEY (board, position)
+);
+CREATE UNIQUE INDEX IF NOT EXISTS board_log_input ON board_log (board, input_id);
+"""
+)
+"""The service's tables."""
+
+
+def sqlite_stores(database: Database) -> Stores:
+    """Return the ports on *database*, which was opened with ``SCHEMA``."""
+
+    async def nothing() -> None:
+        """The schema was applied when the file was opened."""
+
+    return Stores(SqliteDocuments(database, "people"), SqliteDocuments(database, "accounts"), SqliteBoardLog(database), nothing)
+
+
+class SqliteDocuments:
+    """Documents of one kind, each with the inputs that it has seen in a table beside it."""
+
+    def __init__(self, database: Database, kind: Kind) -> None:
+        self._database = database
+        columns = "id, position, state, card, partition, due_at, definition"
+        self._select = f"SELECT {columns} FROM {kind} WHERE id = ?"  # noqa: S608 - one of two names
+        self._select_card = f"SELECT card FROM {kind} WHERE id = ?"  # noqa: S608
+        self._select_input = f"SELECT input_id, origin, position, facts FROM {kind}_inputs WHERE id = ? AND input_id = ?"  # noqa: S608
+        self._select_inputs = (
+            f"SELECT input_id FROM {kind}_inputs WHERE id = ? AND input_id >= ? AND input_id < ? AND position < ? ORDER BY input_id"  # noqa: S608
+        )
+        self._select_due = (
+            f"SELECT id, partition FROM {kind} WHERE due_at <= ? "  # noqa: S608
+            f"UNION SELECT id, partition FROM {kind} WHERE definition < ? OR definition > ?"
+        )
+        self._insert = f"INSERT INTO {kind} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+        self._update = (
+            f"UPDATE {kind} SET position = ?, state = ?, card = ?, partition = ?, due_at = ?, definition = ? WHERE id = ? AND position = ?"  # noqa: S608
+        )
+        self._insert_input = f"INSERT INTO {kind}_inputs (id, input_id, origin, position, facts) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+
+    async def load(self, ids: Iterable[str]) -> Mapping[str, Document]:
+        """Return those of *ids* that exist."""
+        wanted = list(ids)
+        rows = await self._database.read(lambda c: [c.execute(self._select, (name,)).fetchone() for name in wanted])
+        return {row[0]: Document(*row) for row in rows if row is not None}
+
+    async def cards(self, ids: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the cards of those of *ids* that exist."""
+        wanted = list(ids)
+        rows = await self._database.read(lambda c: [c.execute(self._select_card, (name,)).fetchone() for name in wanted])
+        return {name: row[0] for name, row in zip(wanted, rows, strict=True) if row is not None}
+
+    async def find(self, inputs: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Entry]:
+        """Return the entries of those (document id, input id) that have been applied."""
+        wanted = list(inputs)
+        rows = await self._database.read(lambda c: [c.execute(self._select_input, pair).fetchone() for pair in wanted])
+        return {pair: Entry(*row) for pair, row in zip(wanted, rows, strict=True) if row is not None}
+
+    async def inputs(self, id: str, prefix: str, before: int) -> Sequence[str]:  # noqa: A002 - the document's id
+        """Return the ids, sorted, that begin with *prefix*, of the inputs that were applied before position *before*."""
+        end = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        rows = await self._database.read(lambda c: c.execute(self._select_inputs, (id, prefix, end, before)).fetchall())
+        return [row[0] for row in rows]
+
+    async def save(self, changes: Sequence[Change]) -> None:
+        """Put each document's next state, with its entries, in place of exactly the one before; all of them or none."""
+        await self._database.write(lambda c: self._save(c, changes))
+
+    async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
+        """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
+        marks = ",".join("?" * len(partitions))
+        query = f"SELECT id FROM ({self._select_due}) WHERE partition IN ({marks}) LIMIT ?"  # noqa: S608 - question marks
+        values = (now, definition, definition, *partitions, limit)
+        rows = await self._database.read(lambda c: c.execute(query, values).fetchall())
+        return [row[0] for row in rows]
+
+    def _save(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
+        for change in changes:
+            after = change.after
+            values: tuple[Any, ...] = (after.position, after.state, after.card, after.partition, after.due_at, after.definition)
+            if change.before is None:
+                saved = connection.execute(self._insert.replace("INSERT", "INSERT OR IGNORE", 1), (after.id, *values))
+            else:
+                saved = connection.execute(self._update, (*values, after.id, change.before.position))
+            if saved.rowcount != 1:
+                raise Fenced(f"a document is not at position {0 if change.before is None else change.before.position} any more")
+            rows = [(after.id, entry.input_id, entry.origin, entry.position, entry.facts) for entry in change.entries]
+            connection.executemany(self._insert_input, rows)
+
+
+class SqliteBoardLog:
+    """The logs of all boards in one table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def read(self, board: str, after: int, limit: int) -> Sequence[bytes]:
+        """Return the operations of at most *limit* entries after position *after*, in their order."""
+        query = "SELECT operations FROM board_log WHERE board = ? AND position > ? ORDER BY position LIMIT ?"
+        return [row[0] for row in await self._database.read(lambda c: c.execute(query, (board, after, limit)).fetchall())]
+
+    async def find(self, board: str, input_ids: Iterable[str]) -> Mapping[str, BoardEntry]:
+        """Return the entries of those inputs that the log holds."""
+        query = "SELECT board, position, input_id, origin, operations, facts FROM board_log WHERE board = ? AND input_id = ?"
+        wanted = list(input_ids)
+        rows = await self._database.read(lambda c: [c.execute(query, (board, name)).fetchone() for name in wanted])
+        return {row[2]: BoardEntry(*row) for row in rows if row is not None}
+
+    async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
+        """Return the facts of the entries at *positions*."""
+        query = "SELECT position, facts FROM board_log WHERE board = ? AND position = ?"
+        wanted = list(positions)
+        rows = await self._database.read(lambda c: [c.execute(query, (board, position)).fetchone() for position in wanted])
+        return {row[0]: row[1] for row in rows if row is not None}
+
+    async def append(self, entries: Sequence[BoardEntry]) -> None:
+        """Append *entries*, all of them or none."""
+        rows = [(e.board, e.position, e.input_id, e.origin, e.operations, e.facts) for e in entries]
+        try:
+            await self._database.write(lambda c: c.executemany("INSERT INTO board_log VALUES (?, ?, ?, ?, ?, ?)", rows))
+        except sqlite3.IntegrityError as error:
+            raise Fenced("a position or an input of a board's log is taken") from error

@@ -1,0 +1,191 @@
+"""What one input does to a person: the facts that follow from it, for the outside and for other workers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.events import Event, PersonEvent, PersonSegments, SegmenterWork, SegmentTransition, TransitionCause
+from services.common.ids import make_id
+from services.segmenter.domain.cards import AccountCard
+from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.facts import Facts, variables
+from services.segmenter.domain.inputs import DueMoment, PersonInput, cause_of, happened_at, is_stale, state_of, take_in
+from services.segmenter.domain.person import PersonState, next_card
+from services.segmenter.domain.work import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """Takes a row out of a compacted topic."""
+
+    topic: str
+    record_key: str
+    partition: str
+
+
+Fact: TypeAlias = Event | Tombstone
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the evaluation of a person needs beside its own state."""
+
+    definition: Definition
+    accounts: Mapping[str, AccountCard]
+    """The cards that could be read; an account that is missing here is not known yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    cause: TransitionCause
+    cause_id: str | None
+    occurred_at: Micros
+    as_of: Micros
+
+
+def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact] | None:
+    """Change *state* by one input and return the facts that follow; None where the input says nothing new.
+
+    Moments at which time alone changed a membership are made up for first, each as of its own moment: so it makes no difference
+    whether a tick or the next event comes first.
+    """
+    if is_stale(state, received):
+        return None
+    before = _Before(state)
+    as_of = max(happened_at(received), state.evaluated_at)
+    facts = list(_catch_up(state, world, as_of))
+    state.position += 1
+    if not isinstance(received, DueMoment):
+        take_in(state, received)
+        facts += _evaluated(state, world, _why(received, as_of))
+    cause_id = getattr(received, "event_id", None) or getattr(received, "work_id", None) or f"{state.person_id}/{state.position}"
+    facts += before.news(state, Cause(state.workspace, cause_id, as_of), _told(received))
+    return facts
+
+
+def _why(received: PersonEvent | SegmenterWork, as_of: Micros) -> _Why:
+    if isinstance(received, PersonEvent):
+        return _Why(cause_of(received), received.event_id, received.occurred_at, as_of)
+    return _Why(cause_of(received), received.cause_id, received.created_at, as_of)
+
+
+def _catch_up(state: PersonState, world: World, as_of: Micros) -> Iterator[Fact]:
+    """Evaluate what a new definition or the passing of time changed up to *as_of*."""
+    if state.card.known and state.card.definition != world.definition.version:
+        yield from _evaluated(state, world, _Why("definition", None, as_of, as_of))
+    while state.next_check_at is not None and state.next_check_at <= as_of:
+        moment = state.next_check_at
+        yield from _evaluated(state, world, _Why("time", None, moment, moment))
+
+
+def _evaluated(state: PersonState, world: World, why: _Why) -> Iterator[Fact]:
+    """Evaluate the person anew; yield transitions and row."""
+    facts = state.together()
+    _choose_account(state, facts, world)
+    previous = state.segments
+    state.next_check_at = None
+    if state.pointer is None and facts.profile is not None:
+        account = {} if state.account is None else state.account.variables()
+        state.segments = world.definition.evaluate(variables(facts, account, why.as_of))
+        moments = {name: (seen.first_seen, seen.last_seen) for name, seen in facts.activity.items()}
+        state.next_check_at = world.definition.next_change(moments, why.as_of)
+    elif state.pointer is None and previous is not None:
+        state.segments = world.definition.unknown()
+    state.evaluated_at = why.as_of
+    state.card = next_card(state, facts, world.definition.version)
+    if state.segments is not None and state.segments is not previous:
+        yield from _transitions(state, previous or {}, world, why)
+    yield from _row(state, facts, previous, world)
+
+
+def _choose_account(state: PersonState, facts: Facts, world: World) -> None:
+    account_id = None if facts.profile is None else facts.profile.account_id
+    known = [card for card in (state.account, world.accounts.get(account_id or "")) if card is not None and card.account_id == account_id]
+    state.account = max(known, key=lambda card: card.version, default=None)
+
+
+def _transitions(state: PersonState, previous: Mapping[str, str], world: World, why: _Why) -> Iterator[Fact]:
+    for scheme, segment in (state.segments or {}).items():
+        if previous.get(scheme) != segment:
+            yield SegmentTransition(
+                transition_id=make_id(state.workspace, "transition", state.person_id, scheme, str(state.card.version)),
+                workspace=state.workspace,
+                person_id=state.person_id,
+                scheme=scheme,
+                segment=segment,
+                cause=why.cause,
+                definition_version=world.definition.version,
+                occurred_at=why.occurred_at,
+                evaluated_at=why.as_of,
+                previous_segment=previous.get(scheme),
+                cause_id=why.cause_id,
+            )
+
+
+def _row(state: PersonState, facts: Facts, previous: Mapping[str, str] | None, world: World) -> Iterator[Fact]:
+    """Yield the row of ``people.segments`` if it changed, a tombstone where there is none any more."""
+    if state.pointer is not None or facts.profile is None or state.segments is None:
+        if state.row is not None:
+            state.row = None
+            yield Tombstone(PersonSegments.TOPIC, state.person_id, state.person_id)
+        return
+    row = (facts.profile.account_id, world.definition.version)
+    if row == state.row and state.segments == previous:
+        return
+    state.row = row
+    yield PersonSegments(
+        person_id=state.person_id,
+        workspace=state.workspace,
+        version=state.card.version,
+        segments_json=orjson.dumps(state.segments).decode(),
+        primary_segment=state.segments[world.definition.primary],
+        definition_version=world.definition.version,
+        evaluated_at=state.evaluated_at,
+        account_id=facts.profile.account_id,
+    )
+
+
+def _told(received: PersonInput) -> dict[str, int]:
+    """Return which version of the card a board knows already that announces the person."""
+    if isinstance(received, SegmenterWork) and received.type == "person_on_board":
+        return {str(state_of(received)["board"]): received.version}
+    return {}
+
+
+class _Before:
+    """What others knew of a person before an input, so that they hear of what changed and of nothing else."""
+
+    def __init__(self, state: PersonState) -> None:
+        self._version = state.card.version
+        self._pointer = state.pointer
+        self._family = {name: version for name, (version, _) in state.family().items()}
+        facts = state.together()
+        self._boards = frozenset(facts.boards)
+        self._account = None if facts.profile is None else facts.profile.account_id
+
+    def news(self, state: PersonState, cause: Cause, told: Mapping[str, int]) -> Iterator[Fact]:
+        """Yield the notes to boards, to the person that this one follows, and to its account."""
+        facts = state.together()
+        changed = state.card.version > self._version
+        for board in facts.boards:
+            concerned = changed or board in told or board not in self._boards
+            if concerned and state.card.version > told.get(board, 0):
+                yield cause.person_changed(board, state.card)
+        yield from self._family_news(state, cause)
+        account_id = None if facts.profile is None else facts.profile.account_id
+        if account_id is not None and account_id != self._account:
+            version = 0 if state.account is None else state.account.version
+            yield cause.person_in_account(account_id, state.person_id, version)
+
+    def _family_news(self, state: PersonState, cause: Cause) -> Iterator[Fact]:
+        moved = state.pointer != self._pointer
+        if moved and self._pointer is not None:
+            yield cause.family_changed(self._pointer, state.person_id, state.position, {})
+        family = state.family()
+        if state.pointer is not None and (moved or {name: version for name, (version, _) in family.items()} != self._family):
+            yield cause.family_changed(state.pointer, state.person_id, state.position, family)

@@ -1,0 +1,181 @@
+"""What one decision of dedup, or one note about a person, does to a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+
+from services.common.clock import Micros
+from services.common.events import Decision, EnrichedFeedback, Event
+from services.segmenter.domain import enrichment
+from services.segmenter.domain.board import BoardState, Operation
+from services.segmenter.domain.cards import PersonCard
+from services.segmenter.domain.demand import Shown, demand, shown
+from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.work import Cause
+
+EFFECTIVE = frozenset({"linked", "unlinked", "merged", "unmerged", "moved", "split"})
+"""The decisions that change who stands behind what."""
+
+Rows = Mapping[str, EnrichedFeedback]
+"""The last enriched record by feedback id."""
+
+
+class IncompleteDecisionError(ValueError):
+    """A decision lacks what its type promises, or speaks of feedback that was never linked."""
+
+
+@dataclass(slots=True)
+class Decided:
+    """What followed from one input: what the log keeps, and what is published."""
+
+    operations: list[Operation] = field(default_factory=list)
+    facts: list[Event] = field(default_factory=list)
+
+
+def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[PersonCard]) -> dict[str, int]:
+    """Return, by feedback id, the log positions of the enriched records that an input may have to repeat with a change."""
+    needed: dict[str, int] = {}
+    mention = state.mentions.get(feedback_id or "")
+    if feedback_id is not None and mention is not None and mention.row:
+        needed[feedback_id] = mention.row
+    for card in cards:
+        if card.known or card.pointer is not None:
+            needed |= {name: m.row for name, m in state.waiting(card.person_id) if (card.known_since or 0) - m.ingested_at <= DAY}
+    return needed
+
+
+class Step:
+    """One input's way through a board: performs what it decides, and watches whose demand changes by it."""
+
+    def __init__(self, state: BoardState, workspace: str, board: str, at: Micros, rows: Rows) -> None:
+        self._state = state
+        self._place = (workspace, board)
+        self._at = at
+        self._rows = rows
+        self._before: dict[str, Shown | None] = {}
+        self._decided = Decided()
+
+    def decision(self, decision: Decision, cards: Sequence[PersonCard]) -> Decided:
+        """Take a decision in, with the cards that could be read of the persons whom it concerns.
+
+        Raises:
+            IncompleteDecisionError: The decision cannot be understood; the board's state is as it was.
+        """
+        state = self._state
+        mention = state.mentions.get(decision.feedback_id or "")
+        if decision.idea_id is None:
+            raise IncompleteDecisionError(f"a {decision.type} decision needs idea_id")
+        match decision.type:
+            case "linked":
+                if decision.feedback_id is None or decision.person_id is None:
+                    raise IncompleteDecisionError("a linked decision needs feedback_id and person_id")
+                self._link(decision, decision.feedback_id, decision.person_id, decision.idea_id, cards)
+            case "unlinked" | "moved" | "split":
+                if decision.feedback_id is None or mention is None:
+                    raise IncompleteDecisionError(f"a {decision.type} decision needs the feedback_id of linked feedback")
+                if decision.type == "unlinked":
+                    self._unlink(decision, decision.feedback_id)
+                else:
+                    self._move(decision, decision.feedback_id, decision.idea_id)
+            case _:
+                self._point(decision, decision.idea_id)
+        self._do("decided", decision.sequence)
+        return self._finished()
+
+    def card(self, card: PersonCard) -> Decided:
+        """Take a newer card of a person in."""
+        self._learn([card])
+        return self._finished()
+
+    def _link(self, decision: Decision, feedback_id: str, person_id: str, idea_id: str, cards: Sequence[PersonCard]) -> None:
+        state = self._state
+        mention = state.mentions.get(feedback_id)
+        if mention is not None and mention.idea_id is not None:
+            self._count_out(feedback_id)
+        self._learn(cards)
+        if not state.has_asked(person_id):
+            cause = Cause(decision.workspace, decision.decision_id, self._at)
+            self._decided.facts.append(cause.person_on_board(person_id, decision.board, state.card(person_id).version))
+        self._before[state.root(idea_id)] = None
+        self._do("link", feedback_id, person_id, idea_id, decision.ingested_at)
+        row = enrichment.new_row(state, decision, person_id, idea_id)
+        last = self._rows.get(feedback_id)
+        if last is None or enrichment.is_to_be_evaluated(state, decision, last):
+            self._enrich(enrichment.evaluated(state, row, decision.ingested_at), state.card(state.human(person_id)).known)
+        else:
+            self._enrich(enrichment.as_first_evaluated(row, last), state.mentions[feedback_id].known)
+
+    def _unlink(self, decision: Decision, feedback_id: str) -> None:
+        self._count_out(feedback_id)
+        if "retract" in f"{decision.method} {decision.reason}":
+            known = self._state.mentions[feedback_id].known
+            self._enrich(enrichment.retracted(decision, self._rows[feedback_id]), known)
+
+    def _move(self, decision: Decision, feedback_id: str, idea_id: str) -> None:
+        state = self._state
+        mention = state.mentions[feedback_id]
+        known = mention.known
+        if mention.idea_id is not None:
+            self._count_out(feedback_id)
+        self._before[state.root(idea_id)] = None
+        self._do("link", feedback_id, mention.person_id, idea_id, mention.ingested_at)
+        self._enrich(enrichment.moved(state, decision, idea_id, self._rows[feedback_id]), known)
+
+    def _point(self, decision: Decision, idea_id: str) -> None:
+        state = self._state
+        into = decision.other_idea_id
+        if decision.type == "merged":
+            if into is None:
+                raise IncompleteDecisionError("a merged decision needs other_idea_id")
+            self._watch({*state.members(idea_id), state.root(idea_id), state.root(into)})
+            self._do("merge", idea_id, into)
+        elif idea_id in state.parents:
+            self._watch({*state.members(idea_id), state.root(idea_id)})
+            self._do("unmerge", idea_id)
+
+    def _count_out(self, feedback_id: str) -> None:
+        idea_id = self._state.mentions[feedback_id].idea_id
+        if idea_id is not None:
+            self._before[self._state.root(idea_id)] = None
+        self._do("unlink", feedback_id)
+
+    def _learn(self, cards: Sequence[PersonCard]) -> None:
+        """Take cards in, then repeat with memberships the feedback whose authors have got a first profile in time."""
+        state = self._state
+        newer = [card for card in cards if card.version > state.card(card.person_id).version]
+        for card in newer:
+            roots = state.roots_of_person(card.person_id)
+            if card.account is not None and state.is_news_of_account(card.account):
+                roots |= state.roots_of_account(card.account.account_id)
+            self._watch(roots)
+            self._do("person", asdict(card))
+        for card in newer:
+            for feedback_id, mention in list(state.waiting(card.person_id)):
+                if enrichment.is_in_time(state, mention) and feedback_id in self._rows:
+                    self._enrich(enrichment.profiled(state, mention, self._rows[feedback_id]), known=True)
+
+    def _enrich(self, row: EnrichedFeedback, known: bool) -> None:
+        self._decided.facts.append(row)
+        self._do("enriched", row.feedback_id, known)
+
+    def _watch(self, ideas: Iterable[str]) -> None:
+        """Remember what the demand of *ideas* says before it may change."""
+        for idea_id in ideas:
+            if idea_id not in self._before:
+                self._before[idea_id] = shown(self._state, idea_id)
+
+    def _do(self, *operation: object) -> None:
+        self._state.perform(operation)
+        self._decided.operations.append(operation)
+
+    def _finished(self) -> Decided:
+        self._state.finish()
+        self._decided.facts.extend(self._demands())
+        return self._decided
+
+    def _demands(self) -> Iterator[Event]:
+        for idea_id in sorted(self._before):
+            now = shown(self._state, idea_id)
+            if now != self._before[idea_id]:
+                yield demand(now, idea_id, self._place, self._state.position, self._at)

@@ -1,0 +1,156 @@
+"""What is known of a person, as the person's own events add up, and of several that turned out to be one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.events import PersonEvent
+from services.segmenter.domain.recency import days_since
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The newest profile that a CRM or CDP gave of a person."""
+
+    updated_at: Micros
+    account_id: str | None
+    name: str | None
+    language: str | None
+    traits: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """All occurrences of one activity; in whatever order they come they add up to the same."""
+
+    count: int
+    total: float
+    first_seen: Micros
+    last_seen: Micros
+
+    def plus(self, other: Activity) -> Activity:
+        """Return both together."""
+        return Activity(
+            self.count + other.count,
+            self.total + other.total,
+            min(self.first_seen, other.first_seen),
+            max(self.last_seen, other.last_seen),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The newest answer to one survey question."""
+
+    answered_at: Micros
+    value: Any
+    confidence: float | None
+
+
+@dataclass(slots=True)
+class Facts:
+    """What one person's own events said, and on which boards the person asked for something."""
+
+    profile: Profile | None = None
+    known_since: Micros | None = None
+    """When the first profile came in (its ``ingested_at``)."""
+    activity: dict[str, Activity] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    boards: list[str] = field(default_factory=list)
+
+    def learn(self, event: PersonEvent) -> None:
+        """Take in a profile, an activity or an answer that is not older than what is known."""
+        name = event.name or ""
+        match event.type:
+            case "profile":
+                self.profile = Profile(event.occurred_at, event.account_id, event.name, event.language, traits_of(event.traits_json))
+                self.known_since = event.ingested_at if self.known_since is None else self.known_since
+            case "activity":
+                seen = Activity(1, 1.0 if event.amount is None else event.amount, event.occurred_at, event.occurred_at)
+                self.activity[name] = self.activity[name].plus(seen) if name in self.activity else seen
+            case "answer":
+                self.answers[name] = Answer(event.occurred_at, scalar(event.answer_json), event.confidence)
+            case _:
+                pass
+
+    @classmethod
+    def load(cls, raw: Mapping[str, Any]) -> Facts:
+        """Return the facts that were stored as *raw*."""
+        profile = raw["profile"]
+        return cls(
+            profile=None if profile is None else Profile(**profile),
+            known_since=raw["known_since"],
+            activity={name: Activity(**seen) for name, seen in raw["activity"].items()},
+            answers={name: Answer(**given) for name, given in raw["answers"].items()},
+            boards=list(raw["boards"]),
+        )
+
+
+def traits_of(text: str | None) -> dict[str, Any]:
+    """Return the object in *text*; empty where there is none or it is no object. Null counts as missing."""
+    value = scalar(text)
+    return {name: trait for name, trait in value.items() if trait is not None} if isinstance(value, dict) else {}
+
+
+def scalar(text: str | None) -> Any:
+    """Return the JSON value in *text*; None where there is none."""
+    if text is None:
+        return None
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def together(family: Iterable[tuple[str, Facts]]) -> Facts:
+    """Return what is known of several persons who are one: newest profile and answers, all activity.
+
+    Of profiles of the same moment the one of the smallest person id holds, so that the order of *family* does not matter.
+    """
+    members = sorted(family, key=lambda member: member[0])
+    if len(members) == 1:
+        return members[0][1]
+    merged = Facts()
+    for _, facts in members:
+        if facts.profile is not None and (merged.profile is None or facts.profile.updated_at > merged.profile.updated_at):
+            merged.profile = facts.profile
+        if facts.known_since is not None:
+            merged.known_since = min(facts.known_since, merged.known_since or facts.known_since)
+        for name, seen in facts.activity.items():
+            merged.activity[name] = merged.activity[name].plus(seen) if name in merged.activity else seen
+        for name, given in facts.answers.items():
+            if name not in merged.answers or given.answered_at > merged.answers[name].answered_at:
+                merged.answers[name] = given
+    merged.boards = sorted({board for _, facts in members for board in facts.boards})
+    return merged
+
+
+def variables(facts: Facts, account: Mapping[str, Any], as_of: Micros) -> dict[str, Any]:
+    """Return the CEL variables of a person as of a moment; what is not known is left out, so that no rule matches by it.
+
+    *account* is the variable of that name, empty where the person has none.
+    """
+    profile = facts.profile
+    person: dict[str, Any] = {"traits": {}}
+    if profile is not None:
+        person["traits"] = dict(profile.traits)
+        person |= {name: value for name, value in (("name", profile.name), ("language", profile.language)) if value is not None}
+    return {
+        "person": person,
+        "account": dict(account),
+        "activity": {
+            name: {
+                "count": seen.count,
+                "total": seen.total,
+                "first_seen_days": days_since(seen.first_seen, as_of),
+                "last_seen_days": days_since(seen.last_seen, as_of),
+            }
+            for name, seen in facts.activity.items()
+        },
+        "answers": {name: given.value for name, given in facts.answers.items() if given.value is not None},
+    }

@@ -1,0 +1,192 @@
+"""Boards: dedup's decisions and the notes about persons, one log a board."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.events import Decision, EnrichedFeedback, SegmenterWork
+from services.common.ids import board_key
+from services.common.outcome import Drop, Outcome, Reject
+from services.common.records import Received
+from services.segmenter.domain.board import BoardState
+from services.segmenter.domain.cards import PersonCard, person_card
+from services.segmenter.domain.decide import EFFECTIVE, Decided, IncompleteDecisionError, Step, rows_needed
+from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.inputs import state_of
+from services.segmenter.handler.facts import Publisher, dump, enriched
+from services.segmenter.ports import BoardEntry, BoardLog, Documents
+
+_PAGE = 5_000
+_POINTERS = 16
+"""How many persons in a row, each joined into the next, are looked up before a link; the rest is heard of by notes."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Input:
+    board: str
+    input_id: str
+    origin: str
+    event: Decision | SegmenterWork
+    card: PersonCard | None = None
+
+    @property
+    def at(self) -> Micros:
+        return self.event.ingested_at if isinstance(self.event, Decision) else self.event.created_at
+
+
+class Boards:
+    """Applies what happens on boards, whose working states are held in memory for as long as this worker owns them."""
+
+    def __init__(self, log: BoardLog, people: Documents, definition: Definition, publisher: Publisher) -> None:
+        self._log = log
+        self._people = people
+        self._definition = definition
+        self._publisher = publisher
+        self._states: dict[str, BoardState] = {}
+
+    def forget(self) -> None:
+        """Let go of every board; the log has them."""
+        self._states.clear()
+
+    async def decisions(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
+        """Handle records of ``board.decisions``."""
+        inputs = [
+            _Input(d.partition_key(), d.decision_id, r.record.origin, d) for r in batch if (d := r.event) is not None and _is_effective(d)
+        ]
+        outcomes = iter(await self._take(inputs))
+        return [
+            next(outcomes)
+            if r.event is not None and _is_effective(r.event)
+            else Drop("tombstone" if r.event is None else "no_demand_depends_on_it")
+            for r in batch
+        ]
+
+    async def notes(self, batch: Sequence[Received[SegmenterWork]]) -> Sequence[Outcome]:
+        """Handle notes of ``segmenter.work`` to boards."""
+        return await self._take(
+            [
+                _Input(
+                    board_key(r.event.workspace, r.event.board or ""),
+                    r.event.work_id,
+                    r.record.origin,
+                    r.event,
+                    person_card(state_of(r.event)["card"]),
+                )
+                for r in batch
+            ]
+        )
+
+    async def _take(self, inputs: Sequence[_Input]) -> list[Outcome]:
+        try:
+            entries: dict[tuple[str, str], BoardEntry] = {}
+            outcomes = await self._decide(inputs, entries)
+            if entries:
+                await self._log.append(list(entries.values()))
+        except BaseException:
+            self.forget()  # what was decided is in these states already, and may not be in the log
+            raise
+        return outcomes
+
+    async def _decide(self, inputs: Sequence[_Input], entries: dict[tuple[str, str], BoardEntry]) -> list[Outcome]:
+        for board in {given.board for given in inputs} - self._states.keys():
+            self._states[board] = await self._load(board)
+        seen = await self._seen(inputs)
+        cards = await self._cards({d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None})
+        outcomes: list[Outcome] = []
+        for given in inputs:
+            known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
+            if known is not None:
+                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts))
+            elif given.card is not None and not self._is_news(given, given.card):
+                outcomes.append(Drop("stale"))
+            else:
+                outcomes.append(await self._step(given, cards, entries))
+        return outcomes
+
+    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: dict[tuple[str, str], BoardEntry]) -> Outcome:
+        state = self._states[given.board]
+        concerned = [given.card] if given.card is not None else _chain(given.event.person_id, cards)
+        feedback_id = given.event.feedback_id if isinstance(given.event, Decision) else None
+        rows = await self._rows(given.board, rows_needed(state, feedback_id, concerned), entries)
+        step = Step(state, given.event.workspace, given.event.board or "", given.at, rows)
+        try:
+            decided = step.card(concerned[0]) if not isinstance(given.event, Decision) else step.decision(given.event, concerned)
+        except IncompleteDecisionError as error:
+            return Reject("incomplete_decision", str(error))
+        entries[given.board, given.input_id] = _entry(given, state.position, decided)
+        return self._publisher.emit(decided.facts)
+
+    def _is_news(self, given: _Input, card: PersonCard) -> bool:
+        return card.version > self._states[given.board].card(card.person_id).version
+
+    async def _seen(self, inputs: Sequence[_Input]) -> dict[tuple[str, str], BoardEntry]:
+        """Return the entries of those inputs that the log may hold already: what is newer than the state cannot be in it."""
+        old: dict[str, list[str]] = {}
+        for given in inputs:
+            sequence = given.event.sequence if isinstance(given.event, Decision) else None
+            is_new = (
+                sequence > self._states[given.board].sequence
+                if sequence is not None
+                else self._is_news(given, given.card or PersonCard(""))
+            )
+            if not is_new:
+                old.setdefault(given.board, []).append(given.input_id)
+        found: dict[tuple[str, str], BoardEntry] = {}
+        for board, ids in old.items():
+            found |= {(board, input_id): entry for input_id, entry in (await self._log.find(board, ids)).items()}
+        return found
+
+    async def _cards(self, person_ids: set[str]) -> dict[str, PersonCard]:
+        """Return the cards of persons and of those whom they were joined into, as their own workers left them last."""
+        cards: dict[str, PersonCard] = {}
+        wanted = person_ids
+        for _ in range(_POINTERS):
+            if not wanted:
+                break
+            found = {name: person_card(raw) for name, raw in (await self._people.cards(wanted)).items()}
+            cards |= found
+            wanted = {card.pointer for card in found.values() if card.pointer is not None} - cards.keys()
+        return cards
+
+    async def _rows(
+        self, board: str, needed: Mapping[str, int], entries: Mapping[tuple[str, str], BoardEntry]
+    ) -> dict[str, EnrichedFeedback]:
+        if not needed:
+            return {}
+        pending = {entry.position: entry.facts for (key, _), entry in entries.items() if key == board}
+        stored = {position for position in needed.values() if position not in pending}
+        facts = {**pending, **(await self._log.facts(board, stored) if stored else {})}
+        return {feedback_id: enriched(facts[position], feedback_id) for feedback_id, position in needed.items()}
+
+    async def _load(self, board: str) -> BoardState:
+        state = BoardState(self._definition)
+        while page := await self._log.read(board, state.position, _PAGE):
+            for operations in page:
+                state.replay(orjson.loads(operations))
+        return state
+
+
+def _is_effective(decision: Decision) -> bool:
+    return decision.type in EFFECTIVE and not (decision.type == "split" and decision.feedback_id is None)
+
+
+def _chain(person_id: str | None, cards: Mapping[str, PersonCard]) -> list[PersonCard]:
+    """Return the cards of a person and of those whom it was joined into, one after another."""
+    chain: list[PersonCard] = []
+    while person_id is not None and (card := cards.get(person_id)) is not None and card not in chain:
+        chain.append(card)
+        person_id = card.pointer
+    return chain
+
+
+def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
+    return BoardEntry(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
+
+
+def addressed_to(batch: Iterable[Received[SegmenterWork]]) -> list[str]:
+    """Return to whom each note goes: ``boards``, ``people`` or ``accounts``."""
+    return ["boards" if r.event.board is not None else "people" if r.event.person_id is not None else "accounts" for r in batch]

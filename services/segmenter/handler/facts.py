@@ -1,0 +1,60 @@
+"""Facts as they are stored beside their input, and as they are published: the same bytes each time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from services.common.events import ALL_EVENTS, EnrichedFeedback, Event
+from services.common.outcome import Drop, Emit, Outcome
+from services.common.records import Output
+from services.segmenter.domain.changes import Fact, Tombstone
+
+_CLASSES = {event.TOPIC: event for event in ALL_EVENTS}
+
+
+def plain(facts: Iterable[Fact]) -> list[Any]:
+    """Return *facts* as values of JSON: pairs of topic and fields, a tombstone without a topic of its own."""
+    return [["" if isinstance(fact, Tombstone) else fact.TOPIC, fact] for fact in facts]
+
+
+def dump(facts: Iterable[Fact]) -> bytes:
+    """Return *facts* as they are stored."""
+    return orjson.dumps(plain(facts))
+
+
+def restored(pairs: Iterable[Any]) -> list[Fact]:
+    """Return the facts that ``plain`` made values of JSON."""
+    return [_CLASSES[topic](**fields) if topic else Tombstone(**fields) for topic, fields in pairs]
+
+
+def enriched(facts: bytes, feedback_id: str) -> EnrichedFeedback:
+    """Return the enriched record of *feedback_id* among stored *facts*."""
+    rows = [fields for topic, fields in orjson.loads(facts) if topic == EnrichedFeedback.TOPIC and fields["feedback_id"] == feedback_id]
+    return EnrichedFeedback(**rows[-1])
+
+
+class Publisher:
+    """Turns facts into outputs."""
+
+    def __init__(self, output: Callable[[Event], Output]) -> None:
+        self._output = output
+
+    def outputs(self, facts: Iterable[Fact]) -> list[Output]:
+        """Return what is to be published for *facts*."""
+        return [self._tombstone(fact) if isinstance(fact, Tombstone) else self._output(fact) for fact in facts]
+
+    def emit(self, facts: Sequence[Fact]) -> Emit:
+        """Return the outcome that publishes *facts*."""
+        return Emit(tuple(self.outputs(facts)))
+
+    def again(self, origin: str, stored_origin: str, facts: bytes) -> Outcome:
+        """Return the outcome of an input that was applied before: the same outputs for a redelivery, none for a repeat."""
+        if origin != stored_origin:
+            return Drop("repeat")
+        return self.emit(restored(orjson.loads(facts)))
+
+    def _tombstone(self, fact: Tombstone) -> Output:
+        return Output(fact.topic, fact.record_key.encode(), None, fact.partition.encode())
