@@ -67,8 +67,9 @@ class MailSink:
 
     @property
     def port(self) -> int:
-        """Where it listens, once started."""
-        assert self._controller is not None
+        """Where it listens; until it is started, the port that was asked for."""
+        if self._controller is None:
+            return self._asked_port  # aiosmtpd looks at every attribute of its handler while it starts
         port: int = self._controller.server.sockets[0].getsockname()[1]
         return port
 
