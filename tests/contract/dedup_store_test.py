@@ -1,0 +1,158 @@
+"""One suite over every board log."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from services.common.errors import Fenced
+from services.common.events import Decision, Idea
+from services.common.mongo import MongoStore
+from services.common.sqlite import Database
+from services.dedup.adapters.mongo import MongoBoardLog
+from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog
+from services.dedup.domain.entry import Entry, PersonPointer, Seen
+from services.dedup.ports import BoardLog
+from tests.fakes_dedup import MemoryBoardLog
+
+_MONGO_URL = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "sqlite",
+        pytest.param(
+            "mongo", marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO_URL is None, reason="GROUNDSWELL_TEST_MONGO_URL is not set")]
+        ),
+    ]
+)
+async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BoardLog]:
+    """A log with nothing in it."""
+    if request.param == "memory":
+        yield MemoryBoardLog()
+    elif request.param == "sqlite":
+        database = Database(tmp_path / "dedup.db", SCHEMA)
+        await database.open()
+        yield SqliteBoardLog(database)
+        await database.close()
+    else:
+        store = MongoStore(f"{_MONGO_URL}/dedup_{uuid.uuid4().hex}")
+        yield MongoBoardLog(store)
+        await store.client.drop_database(store.database.name)
+        store.close()
+
+
+def _entry(position: int, *, board: str = "lumora/product", origin: str = "board.events/0/0") -> Entry:
+    decision = Decision(
+        decision_id=f"d{position}",
+        type="linked",
+        workspace="lumora",
+        board="product",
+        sequence=position,
+        event_id=f"e{position}",
+        occurred_at=1_700_000_000_000_001,
+        ingested_at=2,
+        text="Größe\u2028 \x00 ✓",
+        score=0.123457,
+        rating=4.5,
+        candidates_json='[{"score":0.1}]',
+    )
+    idea = Idea(
+        idea_id="i",
+        workspace="lumora",
+        board="product",
+        version=position,
+        root_id="i",
+        title="t",
+        status="open",
+        people=1,
+        mentions=1,
+        first_seen=1,
+        last_seen=2,
+        updated_at=3,
+    )
+    return Entry(
+        board=board,
+        position=position,
+        event_id=f"e{position}",
+        origin=origin,
+        decisions=(decision,),
+        ideas=(idea,),
+        seen=Seen("f", 3),
+        persons=PersonPointer("a", "b", joined=True),
+        vector=bytes(range(256)),
+    )
+
+
+async def test_what_was_appended_is_loaded(log: BoardLog) -> None:
+    bare = Entry(board="lumora/product", position=2, event_id="x", origin="o")
+    await log.append([_entry(1), bare])
+    await log.append([_entry(3)])
+
+    assert [_entry(1), bare, _entry(3)] == list(await log.load("lumora/product", after=0, limit=100))
+
+
+async def test_a_range_is_loaded(log: BoardLog) -> None:
+    await log.append([_entry(position) for position in range(1, 14)])
+
+    assert [_entry(9), _entry(10), _entry(11)] == list(await log.load("lumora/product", after=8, limit=3))
+    assert [_entry(13)] == list(await log.load("lumora/product", after=12, limit=100))
+    assert [] == list(await log.load("lumora/product", after=13, limit=100))
+
+
+async def test_boards_are_apart(log: BoardLog) -> None:
+    boards = ["lumora/product", "lumora/product.2", "lumora/product-2", "lumora/product0", "lumora2/product", "lumora/p"]
+    await log.append([_entry(1, board=board) for board in boards])
+
+    for board in boards:
+        assert [_entry(1, board=board)] == list(await log.load(board, after=0, limit=100))
+    assert [] == list(await log.load("lumora/prod", after=0, limit=100))
+
+
+async def test_appending_again_changes_nothing(log: BoardLog) -> None:
+    entries = [_entry(1), _entry(2), _entry(3)]
+    await log.append(entries[:2])
+
+    await log.append(entries)
+    await log.append(entries)
+
+    assert entries == list(await log.load("lumora/product", after=0, limit=100))
+
+
+@pytest.mark.parametrize(
+    "late", [replace(_entry(2), origin="board.events/0/9"), replace(_entry(2), vector=None), replace(_entry(2), vector=b"other")]
+)
+async def test_another_workers_position_is_not_overwritten(log: BoardLog, late: Entry) -> None:
+    await log.append([_entry(1), _entry(2)])
+
+    with pytest.raises(Fenced):
+        await log.append([late, replace(_entry(3), origin="late")])
+
+    assert [_entry(1), _entry(2)] == list(await log.load("lumora/product", after=0, limit=100))
+
+
+async def test_a_gap_is_refused(log: BoardLog) -> None:
+    await log.append([_entry(1)])
+
+    with pytest.raises(Fenced):
+        await log.append([_entry(3)])
+
+    assert [_entry(1)] == list(await log.load("lumora/product", after=0, limit=100))
+
+
+async def test_an_empty_append_is_nothing(log: BoardLog) -> None:
+    await log.append([])
+
+    assert [] == list(await log.load("lumora/product", after=0, limit=1))
+
+
+async def test_the_first_model_stays(log: BoardLog) -> None:
+    assert "one" == await log.adopt_model("one")
+    assert "one" == await log.adopt_model("one")
+    assert "one" == await log.adopt_model("two")

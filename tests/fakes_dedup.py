@@ -1,0 +1,169 @@
+"""Dedup without a broker, a disk or a model: a log in memory, an encoder made of word hashes, and boards to throw events at."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import numpy as np
+
+from services.common import ids
+from services.common.codec import Codec
+from services.common.errors import Fenced
+from services.common.events import BoardEvent
+from services.common.outcome import Outcome
+from services.common.records import Received, Record
+from services.common.registry import open_schemas
+from services.dedup.domain.entry import Entry, read_entry
+from services.dedup.handler import DedupHandler
+from services.dedup.ports import BoardLog, Vectors
+
+T = TypeVar("T")
+
+WORKSPACE = "lumora"
+BOARDS = ("product", "api")
+DIMENSIONS = 24
+CODEC = Codec(open_schemas(None))
+
+
+class FakeEncoder:
+    """The normalised sum of a text's word vectors: texts that share words are near each other."""
+
+    model = "words"
+    dimensions = DIMENSIONS
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one row a text; remember that it was asked."""
+        self.encoded.extend(texts)
+        return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIMENSIONS)
+
+    def _vector(self, text: str) -> Any:
+        total = sum((_word(word) for word in text.split()), start=_word(""))
+        return (total / np.linalg.norm(total)).astype(np.float32)
+
+
+def _word(word: str) -> Any:
+    seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
+    return np.random.default_rng(seed).standard_normal(DIMENSIONS) * (0.1 if word == "" else 1.0)
+
+
+class MemoryBoardLog:
+    """See ``services.dedup.ports.BoardLog``; keeps what a disk would keep: bytes."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[tuple[bytes, bytes | None]]] = {}
+        self._model: str | None = None
+
+    async def adopt_model(self, model: str) -> str:
+        """Record *model* unless one is recorded; return the recorded one."""
+        self._model = self._model or model
+        return self._model
+
+    async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
+        """Return the entries of *board* beyond *after* in order, at most *limit*."""
+        rows = self.rows.get(board, [])[after : after + limit]
+        return [read_entry(board, after + 1 + place, *row) for place, row in enumerate(rows)]
+
+    async def append(self, entries: Sequence[Entry]) -> None:
+        """Write *entries* in order, until one is refused."""
+        for entry in entries:
+            rows = self.rows.setdefault(entry.board, [])
+            row = (entry.body(), entry.vector)
+            if entry.position == len(rows) + 1:
+                rows.append(row)
+            elif entry.position > len(rows) or rows[entry.position - 1] != row:
+                raise Fenced(f"position {entry.position}")
+
+
+class NoMeter:
+    """Counts nothing."""
+
+    def decided(self, types: Iterable[str]) -> None:
+        """Read *types*, as a counter would."""
+        list(types)
+
+    def holding(self, boards: int, texts: int) -> None:
+        """Ignore it."""
+
+
+class Inline(Executor):
+    """Runs what it is given at once, in the thread that gives it."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Return the finished call."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - an executor hands it to whoever waits
+            future.set_exception(error)
+        return future
+
+
+def handler_on(log: BoardLog, *, encoder: FakeEncoder | None = None, boards: int = 100, texts: int = 100_000) -> DedupHandler:
+    """Return a handler that begins with what *log* holds."""
+    return DedupHandler(log, encoder or FakeEncoder(), CODEC, NoMeter(), Inline(), boards_in_memory=boards, texts_in_memory=texts)
+
+
+def received(events: Iterable[BoardEvent], *, first_offset: int = 0) -> list[Received[BoardEvent]]:
+    """Return *events* as records of one partition, from *first_offset* on."""
+    return [
+        Received(Record(BoardEvent.TOPIC, 0, offset, 1000 + offset, event.event_id.encode(), b""), event)
+        for offset, event in enumerate(events, start=first_offset)
+    ]
+
+
+def handle_all(handler: DedupHandler, batches: Iterable[Sequence[Received[BoardEvent]]]) -> list[Outcome]:
+    """Return the outcomes of *batches*, one after another."""
+
+    async def run() -> list[Outcome]:
+        return [outcome for batch in batches for outcome in await handler.handle(batch)]
+
+    return asyncio.run(run())
+
+
+def event_of(place: int, **fields: Any) -> BoardEvent:
+    """Return the event number *place* of a history; *fields* say what happened."""
+    event = BoardEvent(
+        event_id=event_name(place),
+        type="unknown",
+        workspace=WORKSPACE,
+        board=BOARDS[0],
+        source="feedback.raw",
+        occurred_at=1_000_000 * (1 + (place * 7) % 10),
+        ingested_at=2_000_000 + place,
+        origin=f"feedback.raw/0/{place}",
+    )
+    return replace(event, **fields)
+
+
+def event_name(place: int) -> str:
+    """Return the id of event number *place*."""
+    return ids.event_id(WORKSPACE, str(place))
+
+
+def idea_name(place: int, board: str = BOARDS[0]) -> str:
+    """Return the id of the idea that event number *place* opens, if it opens one."""
+    return ids.idea_id(WORKSPACE, board, event_name(place))
+
+
+def submitted(place: int, text: str, *, person: str = "ann", **fields: Any) -> BoardEvent:
+    """Return a new piece of feedback, called after its place."""
+    fields = {
+        "feedback_id": f"{WORKSPACE}:feedback:{place}",
+        "external_id": str(place),
+        "person_id": f"{WORKSPACE}:person:{person}",
+        **fields,
+    }
+    return event_of(place, type="submitted", text=text, **fields)
+
+
+def command(place: int, name: str, **fields: Any) -> BoardEvent:
+    """Return a command of a human."""
+    return event_of(place, type="commanded", command=name, source="ideas.commands", actor="mo", **fields)

@@ -1,0 +1,145 @@
+"""Scores are exact: no bit of them depends on batch, order, history or the shape of a matrix."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.dedup.domain.index import Index, in_units
+
+LAW = settings(max_examples=60, deadline=None)
+_DIMENSIONS = 96
+_SEEDS = st.integers(0, 2**32 - 1)
+
+
+def _vectors(seed: int, count: int) -> Any:
+    """Return *count* unit vectors in a few loose groups, so that some of them resemble each other."""
+    rng = np.random.default_rng(seed)
+    groups = rng.standard_normal((3, _DIMENSIONS))
+    vectors = groups[rng.integers(3, size=count)] + rng.standard_normal((count, _DIMENSIONS)) * rng.choice([0.05, 0.5, 1.0], (count, 1))
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def _naive(vectors: Any, slots: list[int], text: Any) -> dict[int, float]:
+    """Score *text* as the formula reads, in float64 on the vectors as they were given."""
+    vectors, text = vectors.astype(np.float64), text.astype(np.float64)
+    mean = vectors.sum(axis=0) / (20 + len(vectors))
+
+    def cosine(vector: Any) -> float:
+        return float((text - mean) @ (vector - mean) / np.linalg.norm(text - mean) / np.linalg.norm(vector - mean))
+
+    members = {slot: [vector for vector, its in zip(vectors, slots, strict=True) if its == slot] for slot in set(slots)}
+    return {slot: (cosine(np.mean(rows, axis=0)) + max(map(cosine, rows))) / 2 for slot, rows in members.items()}
+
+
+@LAW
+@given(seed=_SEEDS, slots=st.lists(st.integers(0, 6), min_size=1, max_size=40))
+def test_scores_are_those_of_the_formula(seed: int, slots: list[int]) -> None:
+    vectors = _vectors(seed, len(slots) + 1)
+    index = Index(_DIMENSIONS)
+    for _ in range(7):
+        index.open()
+    for vector, slot in zip(vectors, slots, strict=False):
+        index.add(slot, in_units(vector))
+
+    matches = index.query(in_units(vectors[-1]), 7).matches
+
+    assert _naive(vectors[:-1], slots, vectors[-1]) == pytest.approx({match.slot: match.score for match in matches}, abs=5e-3)
+    assert sorted((match.score for match in matches), reverse=True) == [match.score for match in matches]
+
+
+@LAW
+@given(
+    seed=_SEEDS,
+    steps=st.lists(st.tuples(st.sampled_from(["add", "add", "add", "remove"]), st.integers(0, 5), st.booleans()), max_size=50),
+)
+def test_bits_do_not_depend_on_how_an_index_came_to_be(seed: int, steps: list[tuple[str, int, bool]]) -> None:
+    vectors = [in_units(vector) for vector in _vectors(seed, len(steps) + 1)]
+    live, folded = Index(_DIMENSIONS), Index(_DIMENSIONS)
+    for _ in range(6):
+        live.open()
+        folded.open()
+    rows: list[int] = []
+    for vector, (step, number, asked) in zip(vectors, steps, strict=False):
+        if step == "remove" and rows:
+            row = rows.pop(number % len(rows))
+            live.remove(row)
+            folded.remove(row)
+        elif step == "add":
+            rows.append(live.add(number, vector, live.query(vector, 5) if asked else None))
+            folded.add(number, vector)
+
+    one, other = live.query(vectors[-1], 6), folded.query(vectors[-1], 6)
+
+    assert one.matches == other.matches
+    assert one.dots.tobytes() == other.dots.tobytes()
+
+
+@LAW
+@given(seed=_SEEDS, order=st.permutations(range(12)))
+def test_bits_do_not_depend_on_the_order_of_texts(seed: int, order: list[int]) -> None:
+    vectors = [in_units(vector) for vector in _vectors(seed, 13)]
+
+    def scores(places: list[int]) -> dict[int, tuple[float, float, float]]:
+        index = Index(_DIMENSIONS)
+        for _ in range(4):
+            index.open()
+        for place in places:
+            index.add(place % 4, vectors[place])
+        return {match.slot: (match.score, match.centroid, match.member) for match in index.query(vectors[-1], 4).matches}
+
+    assert scores(list(range(12))) == scores(order)
+
+
+def test_a_removed_text_leaves_no_trace() -> None:
+    vectors = [in_units(vector) for vector in _vectors(7, 20)]
+    index = Index(_DIMENSIONS)
+    slots = [index.open() for _ in range(5)]
+    for place, vector in enumerate(vectors[:12]):
+        index.add(slots[place % 5], vector, index.query(vector, 1))
+    expected = index.query(vectors[-1], 5).matches
+
+    rows = [index.add(slots[place % 5], vector, index.query(vector, 1)) for place, vector in enumerate(vectors[12:19])]
+    for row in rows:
+        index.remove(row)
+
+    assert expected == index.query(vectors[-1], 5).matches
+
+
+def test_dot_products_are_whole_numbers_whatever_computes_them() -> None:
+    units = np.array([in_units(vector) for vector in _vectors(3, 700)])
+    exact = units.astype(np.int64) @ units[0].astype(np.int64)
+
+    for rows in (1, 2, 3, 7, 64, 255, 700):
+        assert (exact[:rows] == (units[:rows] @ units[0])).all()
+    assert (exact == (np.asfortranarray(units) @ units[0])).all()
+    assert (exact == (units @ units[:5].T)[:, 0]).all()
+
+
+def test_of_equal_ideas_the_oldest_is_best() -> None:
+    vector = in_units(_vectors(1, 1)[0])
+    index = Index(_DIMENSIONS)
+    for slot in [index.open() for _ in range(3)]:
+        index.add(slot, vector)
+
+    assert [0, 1, 2] == [match.slot for match in index.query(vector, 5).matches]
+
+
+def test_ideas_without_a_text_match_nothing() -> None:
+    vector = in_units(_vectors(1, 1)[0])
+    index = Index(_DIMENSIONS)
+    index.open()
+
+    assert () == index.query(vector, 5).matches
+    index.remove(index.add(0, vector))
+    assert () == index.query(vector, 5).matches
+
+
+@pytest.mark.parametrize("bad", [np.full(_DIMENSIONS, 1.0), np.full(_DIMENSIONS, np.nan), np.full(_DIMENSIONS, np.inf)])
+def test_a_vector_that_would_not_be_exact_is_refused(bad: Any) -> None:
+    with pytest.raises(ValueError, match="normalised"):
+        in_units(bad.astype(np.float32))
