@@ -103,7 +103,7 @@ async def test_a_range_is_loaded(log: BoardLog) -> None:
 
     assert [_entry(9), _entry(10), _entry(11)] == list(await log.load("lumora/product", after=8, limit=3))
     assert [_entry(13)] == list(await log.load("lumora/product", after=12, limit=100))
-    assert [] == list(await log.load("lumora/product", after=13, limit=100))
+    assert list(await log.load("lumora/product", after=13, limit=100)) == []
 
 
 async def test_boards_are_apart(log: BoardLog) -> None:
@@ -112,7 +112,7 @@ async def test_boards_are_apart(log: BoardLog) -> None:
 
     for board in boards:
         assert [_entry(1, board=board)] == list(await log.load(board, after=0, limit=100))
-    assert [] == list(await log.load("lumora/prod", after=0, limit=100))
+    assert list(await log.load("lumora/prod", after=0, limit=100)) == []
 
 
 async def test_appending_again_changes_nothing(log: BoardLog) -> None:
@@ -149,10 +149,10 @@ async def test_a_gap_is_refused(log: BoardLog) -> None:
 async def test_an_empty_append_is_nothing(log: BoardLog) -> None:
     await log.append([])
 
-    assert [] == list(await log.load("lumora/product", after=0, limit=1))
+    assert list(await log.load("lumora/product", after=0, limit=1)) == []
 
 
 async def test_the_first_model_stays(log: BoardLog) -> None:
-    assert "one" == await log.adopt_model("one")
-    assert "one" == await log.adopt_model("one")
-    assert "one" == await log.adopt_model("two")
+    assert await log.adopt_model("one") == "one"
+    assert await log.adopt_model("one") == "one"
+    assert await log.adopt_model("two") == "one"
