@@ -99,22 +99,15 @@ class Cluster:
         await asyncio.gather(*(self.put(place, part) for place, part in by_place.items()))
 
     async def put(self, place: Partition, outputs: Sequence[Output]) -> None:
-        """Publish *outputs* to the partition *place*, whatever their keys; return when the broker has confirmed every one.
-
-        Raises:
-            PermanentError: One is larger than the broker or the client allows.
-        """
+        """Publish *outputs* to the partition *place*, whatever their keys; return when the broker has confirmed every one."""
         position = 0
         while position < len(outputs):
             batch = self._producer.create_batch()
-            first = position
             while position < len(outputs):
                 output = outputs[position]
                 if batch.append(key=output.key, value=output.value, timestamp=None, headers=list(output.headers)) is None:
                     break
                 position += 1
-            if position == first:
-                raise PermanentError(f"a record for {place[0]} is larger than {_BATCH_BYTES} bytes")
             await (await self._producer.send_batch(batch, place[0], partition=place[1]))
 
     async def _count(self, topic: str) -> int:

@@ -133,6 +133,9 @@ class Demo:
                     progress.update(task, completed=len(self._tail.records[topic]))
             fed = sum(len(self._tail.records[topic]) for topic in feedback_topics())
             if behind == 0 and fed >= at_least and not self._mails_due():
+                for topic, task in bars.items():  # repeats and dead letters never come so far
+                    if progress is not None:
+                        progress.update(task, total=len(self._tail.records[topic]))
                 return
             state = (behind, fed, sum(map(len, self._tail.records.values())))
             if state != before:
