@@ -16,7 +16,7 @@ from services.common.paths import EXAMPLES
 from services.common.records import Output, Received, Record
 from services.common.registry import FileIds, Schemas
 from services.ingest.app import routes
-from services.ingest.channels import load_channels
+from services.ingest.channels import Channels, load_channels
 from services.ingest.domain.rows import Binding, Changes, Person, Subject
 from services.ingest.ports import Contended, Memory
 
@@ -64,9 +64,9 @@ class FakeMemory:
 class Front:
     """Ingest between raw records and outcomes, as the loop calls it."""
 
-    def __init__(self, memory: Memory | None = None, text_limit: int = 20_000) -> None:
+    def __init__(self, memory: Memory | None = None, *, text_limit: int = 20_000, channels: Channels = CHANNELS) -> None:
         self.memory = FakeMemory() if memory is None else memory
-        self._routes = {route.topic: route for route in routes(self.memory, CODEC, CHANNELS, text_limit)}
+        self._routes = {route.topic: route for route in routes(self.memory, CODEC, channels, text_limit)}
 
     async def take(self, records: Sequence[Record]) -> list[Outcome]:
         """Return the outcomes of one batch; each run of records of one topic is one call of the handler, as in the loop."""

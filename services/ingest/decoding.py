@@ -97,7 +97,7 @@ def _why_not_json(value: bytes, error: orjson.JSONDecodeError) -> Exception:
         value.decode()
     except UnicodeDecodeError as bad:
         return fault("bad_utf8", f"byte {bad.start} is not UTF-8; JSON must be")
-    if "ecursion" in error.msg:
+    if "depth limit" in error.msg:
         return fault("too_deep", f"nested deeper than {DEPTH_LIMIT} levels")
     return fault("not_json", f"line {error.lineno}, column {error.colno} is not JSON")
 

@@ -1,0 +1,205 @@
+"""``python -m services.ingest`` on a real broker: raw records of every channel and poison in, events and dead letters out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from services.common import ids
+from services.common.paths import ROOT
+from services.common.records import Output
+from services.common.topics import load_topics
+from services.console.embedded.broker import EmbeddedBroker
+from tests.fakes_ingest import BOARD, CHANNELS, WORKSPACE, event_of
+from tests.ingest_samples import GOOD, POISON
+
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
+
+_PARTITIONS = 4
+_LIMIT_BYTES = 2 * 1024 * 1024
+_PATIENCE_SECONDS = 60
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker") / "broker.log") as running:
+        asyncio.run(_create_topics(running.bootstrap_servers))
+        yield running
+
+
+async def _create_topics(bootstrap: str) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        names = {*load_topics(), *CHANNELS.topics()}
+        await admin.create_topics([NewTopic(name, _PARTITIONS, 1) for name in sorted(names)])
+    finally:
+        await admin.close()
+
+
+class Ingest:
+    """The service as a process of its own, started again after a kill on the same store."""
+
+    def __init__(self, bootstrap: str, folder: Path) -> None:
+        self._folder = folder
+        self._environment = os.environ | {
+            "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
+            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
+            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "6000",
+            "GROUNDSWELL_TOPIC_PARTITIONS": str(_PARTITIONS),
+            "GROUNDSWELL_DATA_DIR": str(folder),
+            "GROUNDSWELL_BATCH_RECORDS": "100",
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self._folder / "ingest.log").open("ab") as log:
+            command = [sys.executable, "-m", "services.ingest"]
+            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stderr=log, stdout=log)
+
+    def end(self, how: signal.Signals) -> int:
+        assert self._process is not None
+        if self._process.poll() is None:
+            self._process.send_signal(how)
+        return self._process.wait(30)
+
+    def log(self) -> str:
+        return (self._folder / "ingest.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def ingest(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
+    service = Ingest(broker.bootstrap_servers, tmp_path_factory.mktemp("ingest"))
+    service.start()
+    yield service
+    service.end(signal.SIGKILL)
+
+
+async def _publish(bootstrap: str, records: Sequence[tuple[str, bytes, bytes | None]]) -> None:
+    """Publish (topic, key, value); equal keys keep their order."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=_LIMIT_BYTES, acks="all")
+    await producer.start()
+    try:
+        deliveries = [await producer.send(topic, key=key, value=value) for topic, key, value in records]
+        await asyncio.gather(*deliveries)
+    finally:
+        await producer.stop()
+
+
+@contextlib.asynccontextmanager
+async def _consumer(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, max_partition_fetch_bytes=_LIMIT_BYTES, enable_auto_commit=False)
+    await consumer.start()
+    try:
+        places = [TopicPartition(topic, number) for topic in topics for number in range(_PARTITIONS)]
+        consumer.assign(places)
+        await consumer.seek_to_beginning(*places)
+        yield consumer
+    finally:
+        await consumer.stop()
+
+
+async def _read(bootstrap: str, topics: Sequence[str], enough: Callable[[list[Any]], bool], ingest: Ingest) -> list[Any]:
+    """Return the records of *topics* once there are *enough* of them."""
+    found: list[Any] = []
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    async with _consumer(bootstrap, topics) as consumer:
+        while not enough(found):
+            assert time.monotonic() < deadline, f"{len(found)} records of {topics}\n{ingest.log()[-3000:]}"
+            for records in (await consumer.getmany(timeout_ms=200)).values():
+                found.extend(records)
+    return found
+
+
+def _events(records: Sequence[Any]) -> list[Any]:
+    return [event_of(Output(record.topic, record.key, record.value, b"")) for record in records]
+
+
+def _letters(records: Sequence[Any]) -> Counter[tuple[bytes | None, bytes | None, str]]:
+    return Counter((r.key, r.value, dict(r.headers)["__connect.errors.exception.class.name"].decode()) for r in records)
+
+
+async def test_every_channel_and_every_poison(broker: EmbeddedBroker, ingest: Ingest) -> None:
+    bootstrap = broker.bootstrap_servers
+    poison = [(topic, b"poison", value) for topic, value, _ in POISON]
+    good = [(topic, b"good", orjson.dumps(value)) for topic, value in GOOD]
+    await _publish(bootstrap, [*good, *poison])
+
+    published = ["board.events", "people.events", "accounts"]
+    wanted = {"email", "ticket", "chat", "review", "nps", "forum", "ideas.commands", "ideas.status"}
+    records = await _read(
+        bootstrap,
+        published,
+        lambda found: len(found) >= 20 and wanted <= {getattr(event, "source", "") for event in _events(found)},
+        ingest,
+    )
+    letters = await _read(bootstrap, ["ingest.deadletter"], lambda found: len(found) >= len(POISON), ingest)
+
+    assert Counter((b"poison", value, reason) for _, value, reason in POISON) == _letters(letters)
+    events = {event.source: event for event in _events(records) if getattr(event, "feedback_id", None)}
+    assert "Let me lock a frame." in (events["email"].text or "")
+    assert ids.feedback_id(WORKSPACE, "email", "<1@example.com>") == events["email"].feedback_id
+    assert (5.0, 9.0) == (events["review"].rating, events["nps"].rating)
+    for record, event in zip(records, _events(records), strict=True):
+        assert event.key().encode() == record.key
+
+
+async def test_a_kill_in_the_middle_loses_nothing_and_a_second_publication_adds_nothing(broker: EmbeddedBroker, ingest: Ingest) -> None:
+    bootstrap = broker.bootstrap_servers
+    log = []
+    for number in range(2_000):
+        value = {
+            "id": f"k-{number}",
+            "workspace": WORKSPACE,
+            "board": "kill",
+            "text": "Offline mode.",
+            "author": {"email": f"p{number % 50}@example.org"},
+        }
+        log.append(("feedback.raw", str(number).encode(), orjson.dumps(value)))
+        if number % 10 == 0:
+            log.append(("feedback.raw", str(number).encode(), b"{poison %d" % number))
+    await _publish(bootstrap, log)
+    await _read(bootstrap, ["board.events"], lambda found: sum(event.board == "kill" for event in _events(found)) > 300, ingest)
+    ingest.end(signal.SIGKILL)
+    ingest.start()
+
+    def all_there(found: list[Any]) -> bool:
+        return len({event.external_id for event in _events(found) if event.board == "kill"}) == 2_000
+
+    def all_buried(found: list[Any]) -> bool:
+        return len({r.value for r in found if (r.value or b"").startswith(b"{poison")}) == 200
+
+    records = await _read(bootstrap, ["board.events"], all_there, ingest)
+    letters = await _read(bootstrap, ["ingest.deadletter"], all_buried, ingest)
+    by_key: dict[bytes, set[bytes]] = {}
+    for record, event in zip(records, _events(records), strict=True):
+        if event.board == "kill":
+            by_key.setdefault(record.key, set()).add(record.value)
+    assert {1} == {len(values) for values in by_key.values()}  # what came twice is the same byte for byte
+    assert 2_000 == len(by_key)
+    assert {value for _, _, value in log if value.startswith(b"{poison")} == {
+        r.value for r in letters if (r.value or b"").startswith(b"{poison")
+    }
+
+    marker = {"id": "last", "workspace": WORKSPACE, "board": BOARD, "text": "The end.", "channel": "marker"}
+    await _publish(bootstrap, [entry for entry in log if not entry[2].startswith(b"{poison")])
+    before = len(records)
+    ends = [("feedback.raw", str(number).encode(), orjson.dumps(marker | {"id": f"last-{number}"})) for number in range(40)]
+    await _publish(bootstrap, ends)
+    after = await _read(bootstrap, ["board.events"], lambda found: sum(event.source == "marker" for event in _events(found)) == 40, ingest)
+    assert before + 40 == len(after)
+    assert 0 == ingest.end(signal.SIGTERM), ingest.log()[-3000:]
