@@ -1,0 +1,260 @@
+"""A segmenter without a broker: topics are lists, and whoever tests decides in which order which partition is read."""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.codec import Codec, Reader
+from services.common.events import ALL_EVENTS, Account, Decision, Event, IdeaDemand, PersonEvent, SegmenterWork
+from services.common.ids import account_id, decision_id
+from services.common.outcome import Emit, Outcome
+from services.common.ports import Route
+from services.common.records import Output, Received, Record
+from services.common.registry import open_schemas
+from services.common.store import OpenStore
+from services.segmenter.app import create_wiring
+from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.loading import load_definition
+from services.segmenter.ports import Stores
+from tests.fakes_segmenter import memory_stores
+
+PARTITIONS = 3
+DAY: Micros = 86_400_000_000
+START: Micros = 1_790_000_000_000_000
+WORKSPACE, BOARD = "lumora", "product"
+CODEC = Codec(open_schemas(None))
+READERS = {event.TOPIC: Reader(CODEC.schemas, f"{event.TOPIC}-value") for event in ALL_EVENTS}
+CLASSES = {event.TOPIC: event for event in ALL_EVENTS}
+
+DEFINITION = """
+version: "1"
+schemes:
+  - name: plan
+    rules:
+      - {segment: enterprise, when: account.plan == "enterprise"}
+      - {segment: paying, when: account.mrr > 0}
+    default: free
+  - name: engagement
+    rules:
+      - {segment: power, when: activity.export.count >= 3}
+      - {segment: active, when: activity.export.count >= 1}
+    default: quiet
+  - name: role
+    rules:
+      - {segment: designer, when: person.traits.role == "designer" || answers.role == "designer"}
+    default: other
+"""
+
+
+def define(folder: Path, text: str = DEFINITION) -> Definition:
+    """Return the definition that *text* gives."""
+    path = folder / "segments.yaml"
+    path.write_text(text)
+    return load_definition(path)
+
+
+def partition(key: str) -> int:
+    """Return the partition of a key, by any function at all."""
+    return sum(key.encode()) % PARTITIONS
+
+
+class SetClock:
+    """Stands at the moment that it was set to."""
+
+    def __init__(self) -> None:
+        self.moment: Micros = START
+
+    def now(self) -> Micros:
+        """Return that moment."""
+        return self.moment
+
+
+class _NoMarks:
+    def __getattr__(self, name: str) -> NoReturn:
+        raise AssertionError(name)
+
+
+@dataclass
+class Segmenter:
+    """The service, with all topics that it reads and writes."""
+
+    definition: Definition
+    stores: Stores = field(default_factory=memory_stores)
+    clock: SetClock = field(default_factory=SetClock)
+    topics: dict[tuple[str, int], list[Record]] = field(default_factory=lambda: defaultdict(list))
+    read: dict[tuple[str, int], int] = field(default_factory=lambda: defaultdict(int))
+    published: list[Output] = field(default_factory=list)
+    """All but the notes to itself, in the order of publication."""
+    given: dict[str, tuple[Output, ...] | None] = field(default_factory=dict)
+    """What came of each record, by its origin."""
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """Begin with nothing but the store."""
+        marks: Any = _NoMarks()
+        wiring = create_wiring(OpenStore(self.stores, marks), self.definition, CODEC, self.clock, partition)
+        self.routes: dict[str, Route[Any]] = {route.topic: route for route in wiring.routes}
+        self.tick = wiring.tick
+        self.assignment = wiring.assignment
+
+    def publish(self, *events: Event) -> None:
+        """Let *events* come in from other services."""
+        for event in events:
+            self._append(CODEC.output(event))
+
+    def _append(self, output: Output) -> None:
+        place = (output.topic, partition(output.partition_key.decode()))
+        offset = len(self.topics[place])
+        self.topics[place].append(Record(place[0], place[1], offset, 0, output.key, output.value))
+
+    def unread(self) -> list[tuple[str, int]]:
+        """Return the partitions with records that were not handled yet."""
+        return sorted(place for place, records in self.topics.items() if self.read[place] < len(records) and place[0] in self.routes)
+
+    async def take(self, place: tuple[str, int], count: int) -> None:
+        """Handle the next *count* records of a partition and acknowledge them."""
+        start = self.read[place]
+        records = self.topics[place][start : start + count]
+        outcomes = await self.handle(records)
+        for record, outcome in zip(records, outcomes, strict=True):
+            outputs = outcome.outputs if isinstance(outcome, Emit) else None
+            self.given[record.origin] = outputs
+            for output in outputs or ():
+                self._append(output)
+                if output.topic != SegmenterWork.TOPIC:
+                    self.published.append(output)
+        self.read[place] = start + len(records)
+
+    async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
+        """Handle *records* of one topic without acknowledging them."""
+        route = self.routes[records[0].topic]
+        return await route.handle([Received(record, route.decode(record)) for record in records])
+
+    async def ticks(self) -> None:
+        """Let time pass: publish what is due until nothing is."""
+        assert self.tick is not None
+        while outputs := await self.tick.due(frozenset(range(PARTITIONS))):
+            for output in outputs:
+                self._append(output)
+                if output.topic != SegmenterWork.TOPIC:
+                    self.published.append(output)
+
+    async def drain(self, chance: random.Random | None = None, batch: int = 500) -> None:
+        """Handle all there is, partition by partition; with *chance* in any order, in any batches, with restarts and redeliveries."""
+        while unread := self.unread():
+            if chance is None:
+                await self.take(unread[0], batch)
+                continue
+            await self.take(chance.choice(unread), chance.choice([1, 2, 3, 500]))
+            if chance.random() < 0.1:
+                self.restart()
+            if chance.random() < 0.2:
+                await self.redeliver(chance)
+
+    async def redeliver(self, chance: random.Random) -> None:
+        """Handle some records once more, as after a crash before the commit: the same outputs have to come."""
+        place = chance.choice([place for place, offset in self.read.items() if offset])
+        first = chance.randrange(self.read[place])
+        records = self.topics[place][first : self.read[place]]
+        for record, outcome in zip(records, await self.handle(records), strict=True):
+            before = self.given[record.origin]
+            if before:
+                assert isinstance(outcome, Emit), record.origin
+                assert before == outcome.outputs, record.origin
+            else:
+                assert not isinstance(outcome, Emit) or not outcome.outputs
+
+    def events(self, kind: type[Any]) -> list[Any]:
+        """Return what was published to a class's topic; a tombstone is None."""
+        return [
+            None if output.value is None else kind(**READERS[kind.TOPIC].read(output.value))
+            for output in self.published
+            if output.topic == kind.TOPIC
+        ]
+
+    def demand(self) -> dict[str, dict[str, Any]]:
+        """Return each idea's present demand, without version and time; ideas without any are left out."""
+        newest: dict[str, IdeaDemand] = {}
+        for row in self.events(IdeaDemand):
+            if row.idea_id not in newest or newest[row.idea_id].version < row.version:
+                newest[row.idea_id] = row
+        return {
+            idea: {
+                "root": row.root_id,
+                "people": row.people,
+                "accounts": row.accounts,
+                "mentions": row.mentions,
+                "mrr_cents": row.mrr_cents,
+                "segments": orjson.loads(row.segments_json),
+            }
+            for idea, row in newest.items()
+            if row.mentions
+        }
+
+
+class Board:
+    """Writes a board's decisions as dedup would: in one sequence."""
+
+    def __init__(self, board: str = BOARD) -> None:
+        self.board = board
+        self.sequence = 0
+
+    def decide(self, kind: Any, at: Micros, **fields: Any) -> Decision:
+        """Return the next decision."""
+        self.sequence += 1
+        return Decision(
+            decision_id=decision_id(WORKSPACE, self.board, self.sequence),
+            type=kind,
+            workspace=WORKSPACE,
+            board=self.board,
+            sequence=self.sequence,
+            event_id=f"{WORKSPACE}:event:{self.board}{self.sequence}",
+            occurred_at=at,
+            ingested_at=at,
+            **fields,
+        )
+
+    def link(self, feedback: str, person: str, idea: str, at: Micros = START, **fields: Any) -> Decision:
+        """Return the decision that links a piece of feedback."""
+        return self.decide(
+            "linked", at, feedback_id=feedback, person_id=person, idea_id=idea, text="words", source="mail", external_id="x", **fields
+        )
+
+
+def person_event(number: int, kind: Any, person: str, at: Micros, **fields: Any) -> PersonEvent:
+    """Return one event of a person; *number* makes its id."""
+    fields = {"occurred_at": at, **fields}
+    return PersonEvent(
+        event_id=f"{WORKSPACE}:event:p{number}",
+        type=kind,
+        workspace=WORKSPACE,
+        person_id=person,
+        source="crm",
+        ingested_at=at,
+        origin=f"people.raw/0/{number}",
+        **fields,
+    )
+
+
+def account(name: str, version: int, at: Micros = START, **fields: Any) -> Account:
+    """Return a state of an account."""
+    return Account(
+        account_id=account_id(WORKSPACE, name),
+        workspace=WORKSPACE,
+        external_id=name,
+        version=version,
+        updated_at=version,
+        ingested_at=at,
+        origin=f"accounts.raw/0/{version}",
+        **fields,
+    )
