@@ -55,3 +55,9 @@ def test_every_metric_is_explained() -> None:
 def test_every_variable_that_the_runbook_names_is_a_setting() -> None:
     known = {f"{kind.model_config.get('env_prefix', '')}{name}".upper() for kind in (Settings, KafkaSettings) for name in kind.model_fields}
     assert set(re.findall(r"GROUNDSWELL_[A-Z_]+", _RUNBOOK)) <= known
+
+
+@pytest.mark.parametrize("service", ["dedup", "segmenter", "notifier"])
+def test_the_runbook_names_what_a_service_reads(service: str) -> None:
+    (row,) = re.findall(rf"^\| `python -m services.{service}` \|[^|]*\|([^|]*)\|", _RUNBOOK, re.MULTILINE)
+    assert set(re.findall(r"`([^`]+)`", row)) == {name for name, topic in load_topics().items() if service in topic.consumers}

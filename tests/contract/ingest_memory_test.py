@@ -1,0 +1,167 @@
+"""Ingest's memory: one suite over all three stores."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.common.errors import TransientError
+from services.common.mongo import MongoStore
+from services.common.sqlite import Database
+from services.ingest.adapters.mongo import MongoMemory
+from services.ingest.adapters.shapes import entry_of, entry_to_plain, person_of, person_to_plain
+from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
+from services.ingest.domain.rows import Binding, Changes, Entry, Link, Person, Subject
+from services.ingest.ports import Contended, Memory
+from tests.fakes_ingest import FakeMemory, Front, feedback, join
+from tests.ingest_samples import ANN, BOB
+
+_MONGO = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
+
+ENTRY = Entry(3, "feedback.raw/0/1", "d1", "submitted", "product", ANN, contact=True, links=((BOB, ANN),), boards=("a", "b.c"))
+BINDING = Binding("lumora/email:ann$.x@example.com", ANN, "feedback.raw/0/1")
+SUBJECT = Subject("lumora:feedback:x", 1, (ENTRY,))
+PERSON = Person(
+    ANN, 1, frozenset({"product", "b.c"}), "email:ann@example.com", 7, 8, (("email/", 9),), (Link("o1", BOB, (ANN, BOB)), Link("o2", None))
+)
+EVERYTHING = Changes((BINDING,), (SUBJECT,), (PERSON,))
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "sqlite",
+        pytest.param(
+            "mongo",
+            marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO is None, reason="set GROUNDSWELL_TEST_MONGO_URL to run on MongoDB")],
+        ),
+    ]
+)
+async def memory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Memory]:
+    match request.param:
+        case "memory":
+            yield FakeMemory()
+        case "sqlite":
+            database = Database(tmp_path / "ingest.db", SCHEMA)
+            await database.open()
+            yield SqliteMemory(database)
+            await database.close()
+        case _:
+            base, _, options = str(_MONGO).partition("?")
+            store = MongoStore(f"{base.rpartition('/')[0]}/ingest_{uuid.uuid4().hex[:12]}{options and '?' + options}")
+            yield MongoMemory(store)
+            await store.client.drop_database(store.database.name)
+            store.close()
+
+
+async def _all(memory: Memory) -> Changes:
+    """Return the rows of ``EVERYTHING`` as they are stored."""
+    bindings = await memory.bindings([BINDING.key])
+    subjects = await memory.subjects([SUBJECT.key])
+    persons = await memory.persons([PERSON.person_id])
+    return Changes(tuple(bindings.values()), tuple(subjects.values()), tuple(persons.values()))
+
+
+async def test_what_was_saved_is_read_back(memory: Memory) -> None:
+    await memory.save(EVERYTHING)
+    assert await _all(memory) == EVERYTHING
+
+
+async def test_what_was_never_saved_is_not_there(memory: Memory) -> None:
+    assert await _all(memory) == Changes((), (), ())
+    assert not await memory.bindings([])
+    assert not await memory.subjects([])
+    assert not await memory.persons([])
+
+
+async def test_only_what_is_asked_for_is_read(memory: Memory) -> None:
+    others = [Binding(f"lumora/slack:U{n}", ANN, "o") for n in range(1_200)]
+    await memory.save(Changes(tuple(others), (), ()))
+    asked = [row.key for row in others[:1_100]]
+    assert {row.key: row for row in others[:1_100]} == await memory.bindings([*asked, "lumora/slack:nobody"])
+
+
+async def test_saving_nothing_is_fine(memory: Memory) -> None:
+    await memory.save(Changes((), (), ()))
+
+
+async def test_the_next_version_replaces(memory: Memory) -> None:
+    await memory.save(EVERYTHING)
+    later = Subject(SUBJECT.key, 2, (ENTRY, Entry(4, "feedback.raw/0/2", "d2", "revised")))
+    person = Person(ANN, 2, frozenset({"api"}))
+    await memory.save(Changes((), (later,), (person,)))
+    assert await _all(memory) == Changes((BINDING,), (later,), (person,))
+
+
+@pytest.mark.parametrize("version", [1, 3])
+async def test_a_version_that_is_not_the_next_is_contended(memory: Memory, version: int) -> None:
+    await memory.save(EVERYTHING)
+    for changes in (Changes((), (Subject(SUBJECT.key, version, ()),), ()), Changes((), (), (Person(ANN, version),))):
+        with pytest.raises(Contended):
+            await memory.save(changes)
+    assert await _all(memory) == EVERYTHING
+
+
+async def test_a_later_version_of_nothing_is_contended(memory: Memory) -> None:
+    with pytest.raises(Contended):
+        await memory.save(Changes((), (Subject("lumora:feedback:none", 2, ()),), ()))
+    assert not await memory.subjects(["lumora:feedback:none"])
+
+
+async def test_an_alias_is_bound_once(memory: Memory) -> None:
+    await memory.save(EVERYTHING)
+    with pytest.raises(Contended):
+        await memory.save(Changes((Binding(BINDING.key, BOB, "feedback.raw/0/9"),), (), ()))
+    assert {BINDING.key: BINDING} == await memory.bindings([BINDING.key])
+
+
+async def test_being_contended_asks_for_another_try() -> None:
+    assert issubclass(Contended, TransientError)
+
+
+async def test_two_workers_on_one_store_decide_as_one(memory: Memory) -> None:
+    one, other = Front(memory), Front(memory)
+    first = await one.take([feedback(0), join(0, ANN, BOB)])
+    assert ["Drop", "Drop"] == [type(outcome).__name__ for outcome in await other.take([feedback(7), join(7, ANN, BOB)])]
+    assert first == await other.take([feedback(0), join(0, ANN, BOB)])
+
+
+_NAMES = st.text(max_size=6)
+_ENTRIES = st.builds(
+    Entry,
+    order=st.integers(0, 2**63 - 1),
+    origin=_NAMES,
+    digest=_NAMES,
+    kind=_NAMES,
+    place=_NAMES,
+    person_id=st.none() | _NAMES,
+    contact=st.booleans(),
+    links=st.lists(st.tuples(_NAMES, _NAMES), max_size=2).map(tuple),
+    boards=st.lists(_NAMES, max_size=2).map(tuple),
+)
+_PERSONS = st.builds(
+    Person,
+    person_id=_NAMES,
+    version=st.integers(1, 5),
+    boards=st.frozensets(_NAMES, max_size=2),
+    contact=st.none() | _NAMES,
+    contact_at=st.integers(-1, 2**62),
+    profile_at=st.integers(-1, 2**62),
+    preferences=st.lists(st.tuples(_NAMES, st.integers(0, 2**62)), max_size=2).map(tuple),
+    links=st.lists(st.builds(Link, origin=_NAMES, into=st.none() | _NAMES, pair=st.none() | st.tuples(_NAMES, _NAMES)), max_size=2).map(
+        tuple
+    ),
+)
+
+
+@given(entry=_ENTRIES, person=_PERSONS)
+@settings(suppress_health_check=[HealthCheck.too_slow])
+def test_rows_keep_everything_in_their_plain_shape(entry: Entry, person: Person) -> None:
+    assert entry == entry_of(entry_to_plain(entry))
+    assert person == person_of(person.person_id, person.version, person_to_plain(person))
