@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -16,6 +18,7 @@ from services.common.codec import Codec
 from services.common.errors import Fenced
 from services.common.events import BoardEvent
 from services.common.outcome import Outcome
+from services.common.paths import ROOT
 from services.common.records import Received, Record
 from services.common.registry import open_schemas
 from services.dedup.domain.entry import Entry, read_entry
@@ -167,3 +170,8 @@ def submitted(place: int, text: str, *, person: str = "ann", **fields: Any) -> B
 def command(place: int, name: str, **fields: Any) -> BoardEvent:
     """Return a command of a human."""
     return event_of(place, type="commanded", command=name, source="ideas.commands", actor="mo", **fields)
+
+
+def models_folder() -> Path:
+    """Return where tests keep the exported model: made once (15 s), kept beside the checkout's other state."""
+    return Path(os.environ.get("GROUNDSWELL_MODEL_CACHE", ROOT / ".groundswell" / "models"))

@@ -126,7 +126,7 @@ def test_of_equal_ideas_the_oldest_is_best() -> None:
     for slot in [index.open() for _ in range(3)]:
         index.add(slot, vector)
 
-    assert [0, 1, 2] == [match.slot for match in index.query(vector, 5).matches]
+    assert [match.slot for match in index.query(vector, 5).matches] == [0, 1, 2]
 
 
 def test_ideas_without_a_text_match_nothing() -> None:
@@ -134,9 +134,9 @@ def test_ideas_without_a_text_match_nothing() -> None:
     index = Index(_DIMENSIONS)
     index.open()
 
-    assert () == index.query(vector, 5).matches
+    assert index.query(vector, 5).matches == ()
     index.remove(index.add(0, vector))
-    assert () == index.query(vector, 5).matches
+    assert index.query(vector, 5).matches == ()
 
 
 @pytest.mark.parametrize("bad", [np.full(_DIMENSIONS, 1.0), np.full(_DIMENSIONS, np.nan), np.full(_DIMENSIONS, np.inf)])

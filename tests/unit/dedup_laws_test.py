@@ -244,7 +244,7 @@ def _recount(decisions: Sequence[Decision]) -> tuple[dict[str, tuple[str, str, i
                 pointers[idea] = decision.other_idea_id or ""
             case "unmerged":
                 del pointers[idea]
-        if decision.type not in ("refused",) and idea:
+        if decision.type != "refused" and idea:
             assert _root(pointers, idea) == decision.root_id
     return links, pointers, titles
 
