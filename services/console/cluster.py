@@ -39,6 +39,11 @@ class Cluster:
             max_batch_size=_BATCH_BYTES,
         )
 
+    @property
+    def bootstrap_servers(self) -> str:
+        """Where it was found."""
+        return self._settings.bootstrap_servers
+
     async def __aenter__(self) -> Cluster:
         """Connect.
 

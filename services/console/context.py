@@ -48,10 +48,13 @@ def kafka_settings(bootstrap: str | None) -> KafkaSettings:
     settings = load_settings(KafkaSettings)
     if bootstrap is None:
         return settings
+    return stack_kafka(bootstrap) if is_embedded(bootstrap) else settings.model_copy(update={"bootstrap_servers": bootstrap})
+
+
+def is_embedded(bootstrap_servers: str) -> bool:
+    """Tell whether *bootstrap_servers* is the broker of the stack that runs in this folder."""
     state = read_state(STACK_FOLDER)
-    if state is not None and state.bootstrap_servers == bootstrap:
-        return stack_kafka(bootstrap)
-    return settings.model_copy(update={"bootstrap_servers": bootstrap})
+    return state is not None and state.bootstrap_servers == bootstrap_servers
 
 
 def on_cluster(bootstrap: str | None, work: Callable[[Cluster], Awaitable[T]]) -> T:

@@ -9,7 +9,8 @@ import typer
 
 from services.common.settings import Settings, load_settings
 from services.console.cluster import Cluster
-from services.console.context import AsJson, Bootstrap, on_cluster
+from services.console.context import AsJson, Bootstrap, is_embedded, on_cluster
+from services.console.embedded.stack import PARTITIONS
 from services.console.lag import GroupLag, measure
 from services.console.show import console, print_json, table
 from services.console.topics import Applied, apply_topics
@@ -25,7 +26,9 @@ def group() -> None:
 @app.command("apply")
 def apply(
     bootstrap: Bootstrap = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="Partitions of every topic; else what schemas/topics says.")] = None,
+    partitions: Annotated[
+        int | None, typer.Option(min=1, help="Of every topic; else GROUNDSWELL_TOPIC_PARTITIONS, else as schemas/topics says.")
+    ] = None,
     replication: Annotated[
         int | None, typer.Option(min=1, help="Replicas of every partition; else GROUNDSWELL_TOPIC_REPLICATION, else 1.")
     ] = None,
@@ -36,7 +39,9 @@ def apply(
     async def work(cluster: Cluster) -> list[Applied]:
         settings = load_settings(Settings)
         return await apply_topics(
-            cluster, partitions=partitions or settings.topic_partitions, replication=replication or settings.topic_replication or 1
+            cluster,
+            partitions=partitions or settings.topic_partitions or (PARTITIONS if is_embedded(cluster.bootstrap_servers) else None),
+            replication=replication or settings.topic_replication or 1,
         )
 
     applied = on_cluster(bootstrap, work)
