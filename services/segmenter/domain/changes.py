@@ -51,10 +51,12 @@ class _Why:
 def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact] | None:
     """Change *state* by one input and return the facts that follow; None where the input says nothing new.
 
+    That counts as applied all the same: what is stale now must not be news when it is delivered again after, say, an erasure.
     Moments at which time alone changed a membership are made up for first, each as of its own moment: so it makes no difference
     whether a tick or the next event comes first.
     """
     if is_stale(state, received):
+        state.position += 1
         return None
     before = _Before(state)
     as_of = max(happened_at(received), state.evaluated_at)

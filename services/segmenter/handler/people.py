@@ -95,11 +95,8 @@ class People:
                 outcomes.append(self._publisher.again(origin, entry.origin, entry.facts))
                 continue
             facts = apply(person.state, received, world)
-            if facts is None:
-                outcomes.append(Drop("stale"))
-                continue
-            person.entries[input_id] = Entry(input_id, origin, person.state.position, dump(facts))
-            outcomes.append(self._publisher.emit(facts))
+            person.entries[input_id] = Entry(input_id, origin, person.state.position, dump(facts or ()))
+            outcomes.append(Drop("stale") if facts is None else self._publisher.emit(facts))
         changes = [self.change(person.before, person.state, tuple(person.entries.values())) for person in people.values() if person.entries]
         if changes:
             await self._people.save(changes)
