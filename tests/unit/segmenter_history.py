@@ -84,10 +84,10 @@ class History:
         if place.links:
             feedback = self._pick(place.links)
             person, idea = place.links.pop(feedback)
-            self._unlink(place, feedback, person, idea, "retraction", "retracted")
+            self._unlink(place, feedback, (person, idea), ("retraction", "retracted"))
 
-    def _unlink(self, place: _Place, feedback: str, person: str, idea: str, method: str, reason: str) -> None:
-        fields = {"feedback_id": feedback, "person_id": person, "idea_id": idea, "method": method, "reason": reason}
+    def _unlink(self, place: _Place, feedback: str, link: tuple[str, str], why: tuple[str, str]) -> None:
+        fields = {"feedback_id": feedback, "person_id": link[0], "idea_id": link[1], "method": why[0], "reason": why[1]}
         self.events.append(place.writer.decide("unlinked", self._now, **fields))
 
     def _revise(self) -> None:
@@ -95,7 +95,7 @@ class History:
         if place.links:
             feedback = self._pick(place.links)
             person, idea = place.links[feedback]
-            self._unlink(place, feedback, person, idea, "revision", "revised")
+            self._unlink(place, feedback, (person, idea), ("revision", "revised"))
             place.revisions[feedback] += 1
             idea = f"{place.writer.board}-{self._chance.randrange(5)}"
             place.links[feedback] = (person, idea)

@@ -246,15 +246,22 @@ def person_event(number: int, kind: Any, person: str, at: Micros, **fields: Any)
     )
 
 
-def account(name: str, version: int, at: Micros = START, **fields: Any) -> Account:
+def account(external_id: str, version: int, at: Micros = START, **fields: Any) -> Account:
     """Return a state of an account."""
     return Account(
-        account_id=account_id(WORKSPACE, name),
+        account_id=account_id(WORKSPACE, external_id),
         workspace=WORKSPACE,
-        external_id=name,
+        external_id=external_id,
         version=version,
         updated_at=version,
         ingested_at=at,
         origin=f"accounts.raw/0/{version}",
         **fields,
     )
+
+
+async def told(segmenter: Segmenter, *events: Any) -> None:
+    """Let the segmenter hear *events*, each with all that follows from it before the next one."""
+    for event in events:
+        segmenter.publish(event)
+        await segmenter.drain()
