@@ -21,6 +21,8 @@ from services.segmenter.ports import BoardEntry, Change, Document, Entry, Stores
 Kind: TypeAlias = Literal["people", "accounts"]
 
 _DUPLICATE_KEY = 11_000
+_AT_ONCE = 100
+"""So many documents a command: a server that looks for each by a scan still answers in time."""
 _INDEXES = (
     ("people", [("partition", ASCENDING), ("due_at", ASCENDING)]),
     ("people", [("partition", ASCENDING), ("definition", ASCENDING)]),
@@ -86,17 +88,21 @@ class MongoDocuments:
 
     async def save(self, changes: Sequence[Change]) -> None:
         """Put each document's next state, with its entries, in place of exactly the one before."""
+        for start in range(0, len(changes), _AT_ONCE):
+            await self._save(changes[start : start + _AT_ONCE])
+
+    async def _save(self, changes: Sequence[Change]) -> None:
         copies = [_copy(change.before.id, entry) for change in changes if change.before is not None for entry in change.before.recent]
-        writes = [_write(change) for change in changes]
         async with mongo_errors():
             if copies:
                 await self._inputs.bulk_write(copies, ordered=False)
             try:
-                result = await self._documents.bulk_write(writes, ordered=False)
+                result = await self._documents.bulk_write([_write(change) for change in changes], ordered=False)
             except BulkWriteError as error:
                 raise _fenced(error) from error
-        if result.inserted_count + result.matched_count != len(writes):
-            raise Fenced(f"{len(writes) - result.inserted_count - result.matched_count} documents are not where they were loaded any more")
+        missed = len(changes) - result.inserted_count - result.matched_count
+        if missed:
+            raise Fenced(f"{missed} documents are not where they were loaded any more")
 
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
