@@ -76,6 +76,13 @@ class MemoryStore:
         rows = [row for row in self.ledger.values() if _board(row) == board and row.sequence == sequence and row.direct]
         return sorted(rows, key=lambda row: row.ordinal)
 
+    async def begin(self, rows: Sequence[Row]) -> None:
+        for old in rows:
+            row = self.ledger[old.alert_id]
+            if row.state != "pending" or row.attempt != old.attempt:
+                raise Fenced("rows of the ledger were written by another worker")
+            self.ledger[old.alert_id] = replace(row, trying=True)
+
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         missed = 0
         for old, new in changes:

@@ -63,8 +63,15 @@ class LedgerStore(Protocol):
     async def direct(self, board: str, sequence: int) -> Sequence[Row]:
         """Return the rows that were published with a board's decision, in the order in which it made them."""
 
+    async def begin(self, rows: Sequence[Row]) -> None:
+        """Mark *rows* as being tried; repeating the call changes nothing.
+
+        Raises:
+            Fenced: One of them is no longer pending at its attempt; the others are marked.
+        """
+
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Replace each (old, new): state, attempt, due time, failures, history; repeating the call changes nothing.
+        """Replace each (old, new): state, attempt, due time, trying, failures, history; repeating the call changes nothing.
 
         A row is written if it is still pending at the old one's attempt and, where the new state is *suppressed*, if no decision has
         changed since whether it is wanted.

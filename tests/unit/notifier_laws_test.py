@@ -17,7 +17,7 @@ from tests.fakes_notifier import POSTPONED
 from tests.unit.notifier_world import CODEC, TOPICS, Crash, World, without_attempts
 
 IDEAS = [f"idea{n}" for n in range(4)]
-PEOPLE = [f"person{n}" for n in range(4)]
+PEOPLE = [f"person{n}" for n in range(3)]
 
 _idea, _person = st.sampled_from(IDEAS), st.sampled_from(PEOPLE)
 _small = st.integers(0, 12)
@@ -30,6 +30,7 @@ _OPERATIONS = st.one_of(
     st.tuples(st.just("merge"), _idea, _idea),
     st.tuples(st.just("unmerge"), _idea),
     st.tuples(st.just("ship"), _idea, st.sampled_from(["r1", "r1", "r2", None])),
+    st.tuples(st.just("ship"), _idea, st.just("r1")),
     st.tuples(st.just("reopen"), _idea),
     st.tuples(st.just("contact"), _person, st.sampled_from(["", "broken\naddress", None, None])),
     st.tuples(st.just("prefer"), _person, st.sampled_from([*IDEAS, None, None]), st.booleans()),
@@ -39,11 +40,16 @@ _OPERATIONS = st.one_of(
     st.tuples(st.just("pump"), _topic, st.integers(1, 6)),
     st.tuples(st.just("pump"), _topic, st.integers(1, 6)),
     st.tuples(st.just("die"), _topic, st.integers(1, 6), st.booleans()),
-    st.tuples(st.just("die_before_ledger"), st.integers(1, 6)),
+    st.tuples(st.just("die_writing"), _topic, st.integers(1, 6), st.integers(1, 4), st.booleans()),
+    st.tuples(st.just("die_sending"), st.integers(1, 6), st.integers(1, 4), st.booleans()),
     st.tuples(st.just("tick"), st.integers(0, 200), st.booleans()),
     st.tuples(st.just("server"), st.sampled_from(["up", "up", "down", "refuses"])),
 )
-HISTORIES = st.lists(_OPERATIONS, min_size=5, max_size=60)
+_BEGINNINGS = st.permutations(
+    [("contact", PEOPLE[0], None), ("contact", PEOPLE[1], None), *[("link", idea, person) for idea in IDEAS[:3] for person in PEOPLE[:2]]]
+)
+HISTORIES = st.builds(lambda beginning, rest: [*beginning, *rest], _BEGINNINGS, st.lists(_OPERATIONS, min_size=25, max_size=60))
+"""Histories with something to tell in them: left to chance alone, most would ship nothing that anyone asked for."""
 
 
 def component(of: str, edges: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -72,9 +78,11 @@ class Story:
         self.separated = False
         self.told: list[Row] = []
         self.crashes: Counter[str] = Counter()
-        self._dying = False
-        self._settle = self.world.store.settle
-        self.world.store.settle = self._settle_or_die  # type: ignore[method-assign]
+        self._writes_to_live: int | None = None
+        self._dies_after = False
+        self._unrecorded: list[str] = []
+        for write in ("append", "unite", "add", "want", "begin", "settle", "take_up", "wake", "put"):
+            setattr(self.world.store, write, self._mortal(getattr(self.world.store, write)))
 
     async def run(self, operations: Sequence[tuple[Any, ...]]) -> None:
         for name, *arguments in operations:
@@ -148,10 +156,15 @@ class Story:
     def do_die(self, topic: str, count: int, published: bool) -> Any:
         return self.world.pump(topic, count, publish=published, commit=False)
 
-    async def do_die_before_ledger(self, count: int) -> None:
-        self._dying = True
-        await self.world.pump(Alert.TOPIC, count)
-        self._dying = False
+    async def do_die_writing(self, topic: str, count: int, writes: int, after: bool) -> None:
+        """Let the process die at its *writes*-th write to the store, with that write done or not."""
+        self._writes_to_live, self._dies_after = writes, after
+        await self.world.pump(topic, count)
+        self._writes_to_live = None
+
+    async def do_die_sending(self, count: int, writes: int, after: bool) -> None:
+        await self.world.pump(Decision.TOPIC, 20)
+        await self.do_die_writing(Alert.TOPIC, count, writes, after)
 
     async def do_tick(self, seconds: int, published: bool) -> None:
         self.world.clock.time += seconds * 1_000_000
@@ -167,19 +180,37 @@ class Story:
         if self.server == "refuses":
             return Refused("the mail server said 550 no")
         row = self.world.row_of_mail(mail.message_id)
-        told_before = [other for other in self.told if other.alert_id != row.alert_id and self._same(row, other)]
-        assert not told_before, f"{row.alert} tells again of {told_before}"
         if row.alert_id in {other.alert_id for other in self.told}:
             assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
             self.crashes[row.alert_id] -= 1
         self.told.append(row)
+        self._unrecorded.append(row.alert_id)
         return Accepted()
 
-    async def _settle_or_die(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        if self._dying:
-            self.crashes.update(new.alert_id for _, new in changes if new.state == "sent")
-            raise Crash
-        await self._settle(changes)
+    def _assert_news(self, rows: Sequence[Row]) -> None:
+        """Check that nobody whom *rows* are about to tell has been told; one that a dead process had begun was checked then."""
+        for row in rows:
+            if not self.world.store.ledger[row.alert_id].trying:
+                told_before = [other for other in self.told if other.alert_id != row.alert_id and self._same(row, other)]
+                assert not told_before, f"{row.alert} tells again of {told_before}"
+
+    def _mortal(self, write: Any) -> Any:
+        async def write_or_die(*arguments: Any) -> None:
+            if write.__name__ == "begin":
+                self._assert_news(*arguments)
+            if self._writes_to_live is not None:
+                self._writes_to_live -= 1
+                if self._writes_to_live == 0 and not self._dies_after:
+                    self.crashes.update(self._unrecorded)
+                    self._unrecorded.clear()
+                    raise Crash
+            await write(*arguments)
+            if write.__name__ == "settle":
+                self._unrecorded.clear()
+            if self._writes_to_live == 0:
+                raise Crash
+
+        return write_or_die
 
     def _same(self, row: Row, other: Row) -> bool:
         """Tell whether two alerts are of one thing to one human, as far as what was handled by now can tell."""

@@ -46,6 +46,7 @@ def row_from(document: Mapping[str, Any], alert: Mapping[str, Any], history: lis
         wanted=bool(document["wanted"]),
         wanted_sequence=document["wanted_sequence"],
         due_at=document["due_at"],
+        trying=bool(document["trying"]),
         failures=document["failures"],
         first_failed_at=document["first_failed_at"],
         history=tuple(Verdict(**verdict) for verdict in history),

@@ -150,6 +150,14 @@ class MongoNotifierStore:
         async with mongo_errors():
             return [_row(document) for document in await self._ledger.find(wanted).sort("ordinal", 1).to_list(None)]
 
+    async def begin(self, rows: Sequence[Row]) -> None:
+        """Mark *rows* as being tried."""
+        updates = [UpdateOne({"_id": row.alert_id, "state": "pending", "attempt": row.attempt}, {"$set": {"trying": True}}) for row in rows]
+        if updates:
+            async with mongo_errors():
+                if (await self._ledger.bulk_write(updates, ordered=False)).matched_count < len(rows):
+                    raise Fenced("rows of the ledger were written by another worker")
+
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Replace each (old, new) that is still pending at the old one's attempt."""
         updates = []
@@ -244,6 +252,7 @@ def _progress(row: Row) -> dict[str, Any]:
         "state": row.state,
         "attempt": row.attempt,
         "due_at": row.due_at,
+        "trying": row.trying,
         "failures": row.failures,
         "first_failed_at": row.first_failed_at,
     }

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS unions (absorbed TEXT PRIMARY KEY, into_idea TEXT NOT
 CREATE TABLE IF NOT EXISTS ledger (
     alert_id TEXT PRIMARY KEY, board TEXT NOT NULL, sequence INTEGER NOT NULL, ordinal INTEGER NOT NULL, person TEXT NOT NULL,
     partition INTEGER NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL, wanted INTEGER NOT NULL,
-    wanted_sequence INTEGER NOT NULL, due_at INTEGER, failures INTEGER NOT NULL, first_failed_at INTEGER,
+    wanted_sequence INTEGER NOT NULL, due_at INTEGER, trying INTEGER NOT NULL, failures INTEGER NOT NULL, first_failed_at INTEGER,
     created_at INTEGER NOT NULL, alert BLOB NOT NULL, history BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS ledger_by_person ON ledger (person);
@@ -50,7 +50,7 @@ CREATE INDEX IF NOT EXISTS persons_by_pointer ON persons (into_person) WHERE int
 """
 
 _ROW_COLUMNS = (
-    "sequence", "ordinal", "partition", "state", "attempt", "wanted", "wanted_sequence", "due_at", "failures", "first_failed_at",
+    "sequence", "ordinal", "partition", "state", "attempt", "wanted", "wanted_sequence", "due_at", "trying", "failures", "first_failed_at",
 )  # fmt: skip
 _SELECT_ROWS = f"SELECT {', '.join(_ROW_COLUMNS)}, alert, history FROM ledger"  # noqa: S608 - constants
 
@@ -115,7 +115,7 @@ class SqliteStore:
         """Insert those of *rows* that do not exist; the others stay as they are."""
         if rows:
             await self._write_all(
-                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 [_row_values(row) for row in rows],
             )
 
@@ -147,6 +147,16 @@ class SqliteStore:
         """Return the rows that were published with a board's decision, in the order in which it made them."""
         return await self._rows("WHERE board = ? AND sequence = ? AND ordinal < ? ORDER BY ordinal", (board, sequence, DIRECT_ALERTS))
 
+    async def begin(self, rows: Sequence[Row]) -> None:
+        """Mark *rows* as being tried."""
+
+        def change(connection: sqlite3.Connection) -> int:
+            query = "UPDATE ledger SET trying = 1 WHERE alert_id = ? AND state = 'pending' AND attempt = ?"
+            return connection.executemany(query, [(row.alert_id, row.attempt) for row in rows]).rowcount
+
+        if await self._database.write(change) < len(rows):
+            raise Fenced("rows of the ledger were written by another worker")
+
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Replace each (old, new) that is still pending at the old one's attempt."""
 
@@ -155,7 +165,7 @@ class SqliteStore:
             for old, new in changes:
                 wanted_sequence = old.wanted_sequence if new.state == "suppressed" else None
                 cursor = connection.execute(
-                    "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, failures = ?, first_failed_at = ?, history = ? "
+                    "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, trying = ?, failures = ?, first_failed_at = ?, history = ? "
                     "WHERE alert_id = ? AND state = 'pending' AND attempt = ? AND wanted_sequence = coalesce(?, wanted_sequence)",
                     (*_progress(new), orjson.dumps(history_body(new)), old.alert_id, old.attempt, wanted_sequence),
                 )
@@ -175,7 +185,7 @@ class SqliteStore:
         """Replace each (old, new) if state, attempt and due time are still the old one's."""
         if changes:
             await self._write_all(
-                "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, failures = ?, first_failed_at = ? "
+                "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, trying = ?, failures = ?, first_failed_at = ? "
                 "WHERE alert_id = ? AND state = ? AND attempt = ? AND due_at = ?",
                 [(*_progress(new), old.alert_id, old.state, old.attempt, old.due_at) for old, new in changes],
             )
@@ -234,14 +244,15 @@ class SqliteStore:
 
 
 def _progress(row: Row) -> tuple[Any, ...]:
-    return (row.state, row.attempt, row.due_at, row.failures, row.first_failed_at)
+    return (row.state, row.attempt, row.due_at, row.trying, row.failures, row.first_failed_at)
 
 
 def _row_values(row: Row) -> tuple[Any, ...]:
     alert = row.alert
     return (
         row.alert_id, board_key(alert.workspace, alert.board), row.sequence, row.ordinal, alert.person_id, row.partition, row.state,
-        row.attempt, row.wanted, row.wanted_sequence, row.due_at, row.failures, row.first_failed_at, alert.created_at,
+        row.attempt, row.wanted, row.wanted_sequence, row.due_at, row.trying, row.failures,
+        row.first_failed_at, alert.created_at,
         orjson.dumps(alert_body(alert)), orjson.dumps(history_body(row)),
     )  # fmt: skip
 

@@ -51,6 +51,9 @@ class Row:
     wanted: bool = True
     due_at: Micros | None = None
     """When a deferred row is looked at again, or a pending one whose outbox record went astray; None where nothing is due."""
+    trying: bool = False
+    """Whether the mail server was about to be asked and its answer is not known: a process died there. The mail may have gone out, so
+    it is sent again, with the same Message-ID, whatever has changed since; and no other alert takes its place."""
     failures: int = 0
     first_failed_at: Micros | None = None
     history: tuple[Verdict, ...] = ()
@@ -110,7 +113,8 @@ def taken_up(row: Row, lease_until: Micros) -> Row:
 
 def settled(row: Row, verdict: Verdict) -> Row:
     """Return *row* with its final *verdict*."""
-    return replace(row, state=verdict.outcome, due_at=None, history=(*row.history, verdict))
+    answered = verdict.outcome in ("sent", "failed")
+    return replace(row, state=verdict.outcome, due_at=None, trying=row.trying and not answered, history=(*row.history, verdict))
 
 
 def deferred(row: Row, verdict: Verdict, due_at: Micros, *, failed: bool) -> Row:
@@ -119,6 +123,7 @@ def deferred(row: Row, verdict: Verdict, due_at: Micros, *, failed: bool) -> Row
         row,
         state="deferred",
         due_at=due_at,
+        trying=row.trying and not failed,
         failures=row.failures + int(failed),
         first_failed_at=row.first_failed_at if row.first_failed_at is not None or not failed else verdict.at,
         history=(*row.history, verdict),
@@ -157,10 +162,11 @@ def told_before(others: Sequence[Row]) -> Row | None:
 
 
 def told_first(row: Row, others: Sequence[Row]) -> Row | None:
-    """Return the one of *others* that is on its way and comes before *row*: the older one, by id where equal.
+    """Return the one of *others* that is on its way and comes before *row*: one that may have gone out, else an older one.
 
-    An order, so that two rows never wait for each other.
+    An order (by id where they are of one age), so that two rows never wait for each other.
     """
     mine = (row.alert.created_at, row.alert_id)
-    waiting = (other for other in others if other.state in ("pending", "deferred") and other.wanted)
-    return next((other for other in waiting if (other.alert.created_at, other.alert_id) < mine), None)
+    waiting = [other for other in others if other.state in ("pending", "deferred")]
+    before = (other for other in waiting if other.trying or (other.wanted and (other.alert.created_at, other.alert_id) < mine))
+    return next(before, None)

@@ -107,12 +107,14 @@ class Audience:
     persons: Sequence[Person]
 
     def address(self, channel: str, person_id: str) -> str | None:
-        """Return where to reach them: as the root, else as *person_id*, else by what was said last."""
+        """Return where to reach them: as the root, else as *person_id*, else by what was said last; what is usable before what is not."""
         known = {person.person_id: contact for person in self.persons if (contact := person.contacts.get(channel)) and contact.address}
+        written_to = {who: contact for who, contact in known.items() if usable(contact.address or "")}
+        candidates = written_to or known
         for preferred in (self.root, person_id):
-            if preferred in known:
-                return known[preferred].address
-        newest = max(known.values(), key=lambda contact: contact.stamp, default=None)
+            if preferred in candidates:
+                return candidates[preferred].address
+        newest = max(candidates.values(), key=lambda contact: contact.stamp, default=None)
         return None if newest is None else newest.address
 
     def opted_out(self, channel: str, ideas: Iterable[str]) -> str | None:

@@ -57,7 +57,7 @@ def decide(row: Row, audience: Audience, others: Sequence[Row], now: Micros) -> 
         return Silence("unreachable", "no e-mail address is known")
     if not usable(address):
         return Silence("unreachable", "the e-mail address on file is not one that can be written to")
-    first = told_first(row, others)
+    first = None if row.trying else told_first(row, others)
     if first is not None:
         return Wait(max(first.due_at or 0, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
     return Send(address)
@@ -65,12 +65,14 @@ def decide(row: Row, audience: Audience, others: Sequence[Row], now: Micros) -> 
 
 def _settled_silence(row: Row, audience: Audience, others: Sequence[Row]) -> Silence | None:
     """Return why nothing is said, whatever the address, or None."""
+    if audience.erased:
+        return Silence("suppressed", "the person was erased")
+    if row.trying:
+        return None
     if not row.wanted:
         return Silence("suppressed", "the request was taken back, or its idea is no longer part of what shipped")
     if told_before(others) is not None:
         return Silence("already_told", "told through another of their requests")
-    if audience.erased:
-        return Silence("suppressed", "the person was erased")
     opted_out = audience.opted_out(EMAIL, (row.alert.idea_id, row.alert.root_id))
     return None if opted_out is None else Silence("opted_out", opted_out)
 

@@ -163,7 +163,7 @@ class OutboxHandler:
                         log.error("unrenderable", alert_id=job.row.alert_id, error=str(error))
                         verdict = self._verdict(job, "failed", str(error), now)
                         results[job.place] = (settled(job.row, verdict), verdict)
-        deliveries = await self._mailer.send([mail for _, mail in mails], deadline) if mails else ()
+        deliveries = await self._sent(mails, deadline) if mails else ()
         now = self._clock.now()
         for (job, mail), delivery in zip(mails, deliveries, strict=True):
             results[job.place] = self._delivered(job, mail, delivery, now)
@@ -171,6 +171,10 @@ class OutboxHandler:
         for _, verdict in results.values():
             self._counter.told(verdict.outcome)
         return [results[job.place] for job in jobs]
+
+    async def _sent(self, mails: Sequence[tuple[_Job, Mail]], deadline: float) -> Sequence[Delivery]:
+        await self._ledger.begin([job.row for job, _ in mails])
+        return await self._mailer.send([mail for _, mail in mails], deadline)
 
     def _others(self, job: _Job, ledger: Mapping[str, Row], families: Mapping[str, str]) -> list[Row]:
         """Return the other rows by which the same human hears of the same thing."""
