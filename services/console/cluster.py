@@ -34,7 +34,8 @@ class Cluster:
         self._producer = AIOKafkaProducer(
             **connection(settings),
             acks="all",
-            enable_idempotence=settings.idempotence,
+            # A retry may publish a raw record twice; ingest knows a repeat. So the console needs nothing that a broker may lack.
+            enable_idempotence=False,
             max_request_size=max_record_bytes + SPARE_BYTES,
             max_batch_size=_BATCH_BYTES,
         )
@@ -126,7 +127,7 @@ class Cluster:
         """Return all that lies in *topics* at this moment, each partition's records in order; a topic that does not exist is empty."""
         async with Tail(self._settings, await self._places(topics)) as tail:
             await tail.catch_up()
-            return {topic: tail.records[topic] for topic in topics}
+            return {topic: tail.records.get(topic, []) for topic in topics}
 
     async def ends(self, topics: Sequence[str]) -> dict[Partition, int]:
         """Return the offset after the last record of every partition of *topics*."""
@@ -154,7 +155,7 @@ class Tail:
         self._places = [TopicPartition(*place) for place in places]
         self._from_end = from_end
         self._consumer: Any = None
-        self.records: defaultdict[str, list[Record]] = defaultdict(list)
+        self.records: dict[str, list[Record]] = {topic: [] for topic, _ in places}
         """All that was read so far, by topic."""
 
     async def __aenter__(self) -> Tail:

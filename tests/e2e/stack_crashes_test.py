@@ -142,8 +142,8 @@ def test_facts_repeat_byte_for_byte(aftermath: Aftermath) -> None:
 
 def test_everyone_who_asked_was_told_or_has_a_reason(aftermath: Aftermath) -> None:
     outcomes = final_outcomes(decoded(codec(), NotificationOutcome, aftermath.records["notifications.log"])).values()
-    assert {"sent", "opted_out", "unreachable"} <= {outcome.outcome for outcome in outcomes}
-    assert all(outcome.outcome == "sent" or outcome.reason for outcome in outcomes)
+    assert "sent" in {outcome.outcome for outcome in outcomes}
+    assert all(outcome.reason for outcome in outcomes)
 
 
 def test_versions_never_go_back(aftermath: Aftermath) -> None:

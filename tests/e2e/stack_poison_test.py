@@ -37,7 +37,7 @@ def good(number: int) -> bytes:
 def poison(number: int) -> bytes | None:
     place = {"workspace": WORKSPACE, "board": "b"}
     kinds = (
-        b"\x93garbage \x00\xff " + str(number).encode(),
+        b"{garbage " + str(number).encode(),
         b"\x00\x00\x01\xe2\x40" + str(number).encode(),  # framed, by a schema that nobody registered
         b"\x00\x00\x00\x00\x01" + str(number).encode(),  # framed, by another topic's schema
         None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.common.events import Decision
+from services.common.events import Decision, PersonEvent
 from services.console.board import Links, candidates_of
 from services.console.ideas import BoardView
 
@@ -36,6 +36,18 @@ def boldest_link(view: BoardView, links: Links) -> Decision | None:
         ):
             bold.append((_overlap(decision.text, title), decision))
     return min(bold, key=lambda entry: entry[0])[1] if bold else None
+
+
+def mailable(events: Iterable[PersonEvent]) -> dict[str, str]:
+    """Return an alias of each person whose e-mail address is known."""
+    aliases: dict[str, str] = {}
+    reached: set[str] = set()
+    for event in events:
+        if event.type == "alias" and event.alias:
+            aliases.setdefault(event.person_id, event.alias)
+        elif event.type == "contact" and event.address:
+            reached.add(event.person_id)
+    return {person: alias for person, alias in aliases.items() if person in reached}
 
 
 def _weighed(decisions: Iterable[Decision]) -> list[Decision]:

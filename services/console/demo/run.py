@@ -7,19 +7,22 @@ import json
 import shutil
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from services.common.events import Decision
+from services.common.events import Decision, PersonEvent
+from services.common.records import Record
+from services.console.board import decoded
 from services.console.cluster import Cluster, Tail
 from services.console.commanding import command, set_status
 from services.console.context import codec
-from services.console.demo.choosing import closest_miss
+from services.console.demo.choosing import closest_miss, mailable
 from services.console.demo.conservation import Check, checks, told_check
 from services.console.demo.report import print_report
-from services.console.demo.sample import BOARD, WORKSPACE, Sample, bundled, from_file
+from services.console.demo.sample import BOARD, WORKSPACE, Sample, bundled, from_file, opt_out
 from services.console.embedded.stack import Stack
 from services.console.failures import CommandFailed, ExitCode
 from services.console.ideas import BoardView
@@ -60,6 +63,20 @@ async def run_demo(out: Console, source: Path | None) -> bool:
     return conserved
 
 
+class _Bars:
+    """One bar a topic: how many records it holds, of the *total* that were published."""
+
+    def __init__(self, progress: Progress, total: int, names: Mapping[str, str]) -> None:
+        self._progress = progress
+        self._tasks = {topic: progress.add_task(name, total=total) for topic, name in names.items()}
+
+    def show(self, records: Mapping[str, list[Record]], *, over: bool) -> None:
+        """Show what *records* hold; at the end the bars are full, although repeats and dead letters never came so far."""
+        for topic, task in self._tasks.items():
+            count = len(records[topic])
+            self._progress.update(task, completed=count, total=count if over else None)
+
+
 class Demo:
     """One run over a stack that is ready."""
 
@@ -94,14 +111,11 @@ class Demo:
             for chunk in chunks(self._sample.background):
                 await self._cluster.publish(chunk)
                 progress.advance(task, len(chunk))
-            await self._quiet(progress, {})
+            await self._quiet()
         total = len(self._sample.feedback)
         published = progress.add_task("feedback published", total=total)
-        bars = {
-            topic: progress.add_task(name, total=total)
-            for topic, name in (("board.events", "in the board's order"), ("feedback.enriched", "clustered and enriched"))
-        }
-        await asyncio.gather(self._publish_paced(progress, published), self._quiet(progress, bars, at_least=total))
+        bars = _Bars(progress, total, {"board.events": "in the board's order", "feedback.enriched": "clustered and enriched"})
+        await asyncio.gather(self._publish_paced(progress, published), self._quiet(bars, at_least=total))
 
     async def _publish_paced(self, progress: Progress, task: TaskID) -> None:
         rate = self._sample.per_second
@@ -116,7 +130,7 @@ class Demo:
             await self._cluster.publish([output])
             progress.advance(task)
 
-    async def _quiet(self, progress: Progress | None, bars: dict[str, TaskID], *, at_least: int = 0) -> None:
+    async def _quiet(self, bars: _Bars | None = None, *, at_least: int = 0) -> None:
         """Wait until every service has acknowledged all that it reads, of *at_least* so many feedback records, and no mail is due.
 
         Raises:
@@ -128,51 +142,48 @@ class Demo:
             if self._watching.done():
                 self._watching.result()
             behind = sum(entry.lag for entry in await measure_from(self._cluster, self._tail))
-            for topic, task in bars.items():
-                if progress is not None:
-                    progress.update(task, completed=len(self._tail.records[topic]))
             fed = sum(len(self._tail.records[topic]) for topic in feedback_topics())
-            if behind == 0 and fed >= at_least and not self._mails_due():
-                for topic, task in bars.items():  # repeats and dead letters never come so far
-                    if progress is not None:
-                        progress.update(task, total=len(self._tail.records[topic]))
+            over = behind == 0 and fed >= at_least and not self._mails_due()
+            if bars is not None:
+                bars.show(self._tail.records, over=over)
+            if over:
                 return
             state = (behind, fed, sum(map(len, self._tail.records.values())))
             if state != before:
                 moved, before = time.monotonic(), state
             if time.monotonic() - moved > _STALLED_SECONDS:
-                raise CommandFailed(
-                    f"{behind} records are behind and nothing has moved for {_STALLED_SECONDS:.0f} s; see {self._stack.logs}",
-                    ExitCode.FAILED,
-                )
+                what = f"{behind} records are behind and nothing has moved for {_STALLED_SECONDS:.0f} s"
+                raise CommandFailed(f"{what}; see {self._stack.logs}", ExitCode.FAILED)
             await asyncio.sleep(_STEP_SECONDS)
 
     async def _ship_and_merge(self) -> tuple[str | None, Decision | None]:
-        """Ship the idea that most people ask for, then merge its closest miss into it; return both."""
+        """Ship the idea that most people ask for, one of whom opts out before, then merge its closest miss into it; return both."""
         view = self._view()
         ranked = view.ranked()
         if not ranked:
             return None, None
-        shipped = ranked[0]
-        self._out.print(
-            f"shipping “{clipped(view.ideas[shipped].title)}”, which {view.ideas[shipped].people} people ask for …", markup=False
-        )
-        await set_status(
-            self._cluster,
-            WORKSPACE,
-            BOARD,
-            idea_id=shipped,
-            status="shipped",
-            wait=_ANSWER_SECONDS,
-            release_id="demo",
-            release_name="Demo release",
-        )
+        shipped, title = ranked[0], clipped(view.ideas[ranked[0]].title)
+        await self._opt_out(view, shipped)
+        self._out.print(f"shipping “{title}”, which {view.ideas[shipped].people} people ask for …", markup=False)
+        release = {"release_id": "demo", "release_name": "Demo release"}
+        await set_status(self._cluster, WORKSPACE, BOARD, idea_id=shipped, status="shipped", wait=_ANSWER_SECONDS, **release)
         miss = closest_miss(view, shipped)
         if miss is not None and miss.idea_id is not None:
             self._out.print(f"merging “{clipped(view.ideas[miss.idea_id].title)}” into it: its people are to be told, too …", markup=False)
             await command(self._cluster, WORKSPACE, BOARD, "merge", idea_id=miss.idea_id, other_idea_id=shipped, wait=_ANSWER_SECONDS)
-        await self._quiet(None, {})
+        await self._quiet()
         return shipped, miss
+
+    async def _opt_out(self, view: BoardView, shipped: str) -> None:
+        """Let one of several who could be mailed about *shipped* say that they do not want to be."""
+        links = view.links()
+        asked = {links.person_of[feedback] for feedback in links.by_root().get(shipped, ()) if feedback in links.person_of}
+        aliases = mailable(decoded(self._codec, PersonEvent, self._tail.records["people.events"]))
+        reachable = sorted(asked & aliases.keys())
+        if len(reachable) > 1:
+            self._out.print("one of those who asked opts out of being told …")
+            await self._cluster.publish([opt_out(WORKSPACE, aliases[reachable[0]])])
+            await self._quiet()
 
     def _view(self) -> BoardView:
         return BoardView.of(self._codec, self._tail.records, WORKSPACE, BOARD)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from services.common.paths import EXAMPLES
@@ -41,6 +43,14 @@ def bundled() -> Sample:
         [output for _, _, output in sorted(together, key=lambda entry: entry[:2])],
         per_second=40,
     )
+
+
+def opt_out(workspace: str, alias: str) -> Output:
+    """Return the record by which the person called *alias* asks to be told nothing."""
+    now = datetime.now(UTC).isoformat()
+    record = {"id": f"demo-{alias}", "workspace": workspace, "person": {"alias": alias}, "opted_out": True, "updated_at": now}
+    value = json.dumps(record, ensure_ascii=False).encode()
+    return Output("preferences.raw", b"demo", value, b"demo")
 
 
 def from_file(path: Path) -> Sample:
