@@ -62,7 +62,7 @@ class SmtpSettings(BaseSettings):
             raise ValueError("has characters that no header may hold")
         address = parseaddr(value)[1]
         try:
-            complete = bool(Address(addr_spec=address).domain)
+            complete = bool(Address(addr_spec=address).domain) and address.isascii()
         except (ValueError, IndexError):
             complete = False
         if not complete:

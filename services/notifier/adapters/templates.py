@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from email.utils import format_datetime, parseaddr
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,19 @@ _SAMPLES = (
     {"release_name": "Summer release", "release_url": "https://example.com/releases/1", "quote": "It would help us.\nA lot."},
     {"release_name": None, "release_url": None, "quote": ""},
 )
+
+
+class _MailPolicy(EmailPolicy):
+    """Folds headers as RFC 5322 asks, but for those whose value is one token: folded, it would be encoded, and no longer be one."""
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        """Return the header's bytes, with its line end."""
+        if name in ("List-Unsubscribe", "Message-ID"):
+            return f"{name}: {value}\r\n".encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_MAIL = _MailPolicy(linesep="\r\n", cte_type="7bit", raise_on_defect=False)
 
 
 class Templates:
@@ -63,9 +76,10 @@ class Templates:
         """Return the mail that tells *address* of *alert*: the same bytes each time."""
         values = self._values(alert)
         digest = digest_of(alert.alert_id)
-        message = EmailMessage(policy=SMTP.clone(cte_type="7bit", utf8=not address.isascii()))
+        address = _in_ascii(address)
+        message = EmailMessage(policy=_MAIL.clone(utf8=not address.isascii()))
         message["From"] = self._sender
-        message["To"] = Address(addr_spec=address)
+        message["To"] = address
         message["Subject"] = one_line(self._render(alert.status, "subject.txt", values))
         message["Date"] = format_datetime(datetime.fromtimestamp(alert.created_at / 1_000_000, UTC))
         message["Message-ID"] = message_id = f"<{digest}@{self._sender.domain}>"
@@ -125,6 +139,17 @@ def one_line(text: str) -> str:
     """Return *text* as one header line: line breaks and controls become spaces; at most 150 characters."""
     line = " ".join("".join(character if character.isprintable() else " " for character in text).split())
     return line if len(line) <= _SUBJECT_CHARACTERS else line[: _SUBJECT_CHARACTERS - 1].rstrip() + "…"
+
+
+def _in_ascii(address: str) -> str:
+    """Return *address* with its domain in ASCII (RFC 5890), where its local part is: any mail server takes that."""
+    local, _, domain = address.rpartition("@")
+    if not local.isascii():
+        return address
+    try:
+        return f"{local}@{domain.encode('idna').decode('ascii')}"
+    except UnicodeError:
+        return address
 
 
 def _web_url(url: str | None) -> str | None:

@@ -156,11 +156,14 @@ def root_of(person_id: str, persons: Mapping[str, Person]) -> str:
 
 
 def usable(address: str) -> bool:
-    """Tell whether *address* can stand in a header and an envelope: one ``local@domain``, no space, no line break, no list."""
+    """Tell whether *address* can stand in a header and an envelope: one ``local@domain``, no space, no line break, no list.
+
+    Letters beyond ASCII are allowed on both sides (RFC 6531).
+    """
     if any(not character.isprintable() or character.isspace() for character in address):
         return False
+    plain = "".join(character if character.isascii() else "x" for character in address)
     try:
-        parsed = Address(addr_spec=address)
+        return Address(addr_spec=plain).addr_spec == plain
     except (ValueError, IndexError, MessageError):
         return False
-    return bool(parsed.username and parsed.domain)

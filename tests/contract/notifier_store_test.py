@@ -1,0 +1,259 @@
+"""One suite over every store of the notifier: what the port promises, each adapter keeps."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.common.errors import Fenced
+from services.common.events import Alert
+from services.common.mongo import MongoStore
+from services.common.sqlite import Database
+from services.notifier.adapters.mongo import MongoNotifierStore
+from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
+from services.notifier.domain.board import Want
+from services.notifier.domain.entry import Entry
+from services.notifier.domain.families import Union
+from services.notifier.domain.ledger import DIRECT_ALERTS, Row, Verdict, deferred, settled, taken_up
+from services.notifier.domain.person import Contact, Person, Pointer, Preference
+from services.notifier.ports import Store
+from tests.fakes_notifier import MemoryStore
+
+BOARD = "lumora/product"
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+    elif request.param == "sqlite":
+        database = Database(tmp_path / "notifier.db", SCHEMA)
+        await database.open()
+        yield SqliteStore(database)
+        await database.close()
+    else:
+        url = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
+        if url is None:
+            pytest.skip("set GROUNDSWELL_TEST_MONGO_URL to a server that speaks MongoDB's protocol")
+        mongo = MongoStore(f"{url.rstrip('/')}/test_{uuid.uuid4().hex[:12]}")
+        adapter = MongoNotifierStore(mongo)
+        await adapter.prepare()
+        yield adapter
+        await mongo.client.drop_database(mongo.database.name)
+        mongo.close()
+
+
+def entry(sequence: int, origin: str | None = None, **fields: Any) -> Entry:
+    return Entry(sequence=sequence, origin=origin or f"board.decisions/0/{sequence}", type="linked", at=sequence * 10, **fields)
+
+
+def row(name: str = "a", **fields: Any) -> Row:
+    alert = Alert(
+        alert_id=f"lumora:alert:{name}",
+        workspace="lumora",
+        board="product",
+        person_id=fields.pop("person", "ann"),
+        idea_id="idea",
+        root_id="root",
+        feedback_id="f1",
+        status="shipped",
+        title="Dark mode",
+        quote="bitte — пожалуйста 🙏",
+        attempt=1,
+        created_at=fields.pop("created_at", 1_700_000_000_000_000),
+        release_id="r1",
+    )
+    defaults: dict[str, Any] = {
+        "sequence": 5, "ordinal": 0, "partition": 2, "state": "pending", "attempt": 1, "wanted_sequence": 5,
+    }  # fmt: skip
+    return Row(alert=alert, **(defaults | fields))
+
+
+def verdict(**fields: Any) -> Verdict:
+    defaults: dict[str, Any] = {"outcome": "sent", "reason": "accepted", "attempt": 1, "at": 7, "origin": "notifications.outbox/0/1"}
+    return Verdict(**(defaults | fields))
+
+
+async def only(store: Store, name: str = "a") -> Row:
+    return (await store.rows([f"lumora:alert:{name}"]))[f"lumora:alert:{name}"]
+
+
+async def test_log_comes_back_in_order_without_quotes(store: Store) -> None:
+    second = entry(2, feedback_id="f", person_id="p", idea_id="i", quote="words")
+    third = entry(3, status="shipped", tells=True, release_id="r", release_name="n", release_url="u")
+    await store.append(BOARD, [third])
+    await store.append(BOARD, [second])
+    await store.append("lumora/other", [entry(1)])
+    assert await store.entries(BOARD) == [replace(second, quote=None), third]
+    assert await store.quotes(BOARD, [2, 3, 4]) == {2: "words"}
+    assert await store.origins(BOARD, [1, 2]) == {2: second.origin}
+
+
+async def test_appending_again_changes_nothing(store: Store) -> None:
+    await store.append(BOARD, [entry(1, quote="first")])
+    await store.append(BOARD, [entry(1, quote="first"), entry(2)])
+    assert [e.sequence for e in await store.entries(BOARD)] == [1, 2]
+
+
+async def test_a_sequence_of_another_origin_fences(store: Store) -> None:
+    await store.append(BOARD, [entry(1)])
+    with pytest.raises(Fenced):
+        await store.append(BOARD, [entry(1, "board.decisions/0/99")])
+    assert await store.origins(BOARD, [1]) == {1: entry(1).origin}
+
+
+async def test_unions_are_followed_one_step(store: Store) -> None:
+    await store.unite([])
+    await store.unite([Union("a", "b"), Union("b", "c")])
+    await store.unite([Union("a", "b")])
+    assert await store.unions(["a", "b", "c"]) == {"a": "b", "b": "c"}
+
+
+async def test_rows_are_inserted_once(store: Store) -> None:
+    await store.add([])
+    first = row()
+    await store.add([first, row("b", person="bob", state="deferred", attempt=0, due_at=9, ordinal=DIRECT_ALERTS)])
+    await store.settle([(first, settled(first, verdict()))])
+    await store.add([first])
+    assert (await only(store)).state == "sent"
+    assert [r.alert_id for r in await store.rows_of(["bob", "zoe"])] == ["lumora:alert:b"]
+    assert await store.rows(["lumora:alert:none"]) == {}
+
+
+async def test_direct_rows_come_in_the_order_in_which_they_were_made(store: Store) -> None:
+    await store.add([row("z", ordinal=0), row("a", ordinal=1), row("late", ordinal=DIRECT_ALERTS), row("other", sequence=6)])
+    assert [r.ordinal for r in await store.direct(BOARD, 5)] == [0, 1]
+    assert await store.direct("lumora/other", 5) == []
+
+
+async def test_settling_keeps_history_and_progress(store: Store) -> None:
+    first = row()
+    await store.add([first])
+    await store.begin([first])
+    assert (await only(store)).trying
+    later = deferred(await only(store), verdict(outcome="deferred", channel="email"), 99, failed=True)
+    await store.settle([(first, later)])
+    assert await only(store) == later
+    assert (later.trying, later.failures, later.first_failed_at) == (False, 1, 7)
+
+
+async def test_settling_again_changes_nothing(store: Store) -> None:
+    first = row()
+    await store.add([first])
+    change = (first, settled(first, verdict()))
+    await store.settle([change])
+    await store.settle([change])
+    assert (await only(store)).history == (verdict(),)
+
+
+@pytest.mark.parametrize("stale", [{"attempt": 2}, {"state": "sent"}])
+async def test_settling_what_another_worker_took_on_fences(store: Store, stale: dict[str, Any]) -> None:
+    await store.add([row(**stale), row("b")])
+    with pytest.raises(Fenced):
+        await store.settle([(row(), settled(row(), verdict())), (row("b"), settled(row("b"), verdict()))])
+    assert (await only(store)).history == ()
+    assert (await only(store, "b")).state == "sent"
+
+
+async def test_beginning_what_another_worker_took_on_fences(store: Store) -> None:
+    await store.add([row(state="sent"), row("b")])
+    with pytest.raises(Fenced):
+        await store.begin([row(), row("b")])
+    await store.begin([row("b")])
+    await store.begin([row("b")])
+    assert not (await only(store)).trying
+
+
+async def test_suppressing_is_refused_when_the_board_has_spoken_since(store: Store) -> None:
+    first = row(wanted=False, wanted_sequence=6)
+    await store.add([first])
+    await store.want([Want(first.alert_id, True, 7, 70)])
+    silence = verdict(outcome="suppressed")
+    with pytest.raises(Fenced):
+        await store.settle([(first, settled(first, silence))])
+    await store.settle([(first, settled(first, verdict()))])
+    assert (await only(store)).state == "sent"
+
+
+async def test_only_a_later_decision_changes_what_is_wanted(store: Store) -> None:
+    await store.add([row()])
+    await store.want([Want("lumora:alert:a", False, 8, 80), Want("lumora:alert:unknown", False, 8, 80)])
+    await store.want([Want("lumora:alert:a", True, 7, 70)])
+    assert (await only(store)).wanted is False
+    assert (await only(store)).wanted_sequence == 8
+
+
+async def test_a_suppressed_row_that_is_wanted_again_becomes_due(store: Store) -> None:
+    first = row(wanted=False)
+    await store.add([first])
+    await store.settle([(first, settled(first, verdict(outcome="suppressed")))])
+    for _ in range(2):
+        await store.want([Want(first.alert_id, True, 9, 90)])
+        found = await only(store)
+        assert (found.state, found.due_at, found.attempt) == ("deferred", 90, 1)
+
+
+async def test_due_rows_come_oldest_first_from_the_partitions_asked_for(store: Store) -> None:
+    waiting = [("a", 30, 2), ("b", 10, 2), ("c", 20, 1), ("d", 40, 2), ("e", 5, 0)]
+    await store.add([row(name, state="deferred", due_at=due, partition=partition) for name, due, partition in waiting])
+    await store.add([row("never", partition=2)])
+    assert [r.due_at for r in await store.due({1, 2}, 30, 10)] == [10, 20, 30]
+    assert [r.due_at for r in await store.due({1, 2}, 30, 2)] == [10, 20]
+
+
+async def test_a_due_row_is_taken_up_once(store: Store) -> None:
+    waiting = row(state="deferred", due_at=10, attempt=1)
+    await store.add([waiting])
+    await store.take_up([(waiting, taken_up(waiting, 500))])
+    await store.take_up([(waiting, taken_up(waiting, 900))])
+    found = await only(store)
+    assert (found.state, found.attempt, found.due_at) == ("pending", 2, 500)
+    await store.take_up([(found, taken_up(found, 1000))])
+    again = await only(store)
+    assert (again.state, again.attempt, again.due_at) == ("pending", 2, 1000)
+    await store.take_up([])
+
+
+async def test_waking_concerns_young_unreachable_rows(store: Store) -> None:
+    young, old, sent, other = row("young"), row("old", created_at=50), row("sent"), row("other", person="bob")
+    await store.add([young, old, sent, other])
+    silence = verdict(outcome="unreachable")
+    await store.settle([(r, settled(r, silence)) for r in (young, old, other)] + [(sent, settled(sent, verdict()))])
+    await store.wake(["ann", "zoe"], 100, 77)
+    states = {name: (await only(store, name)).state for name in ("young", "old", "sent", "other")}
+    assert states == {"young": "deferred", "old": "unreachable", "sent": "sent", "other": "unreachable"}
+    assert (await only(store, "young")).due_at == 77
+
+
+async def test_persons_come_back_as_they_were_put(store: Store) -> None:
+    ann = Person(
+        person_id="ann",
+        version=1,
+        contacts={"email": Contact("ann@example.com", (3, 4, "e1")), "sms.de": Contact(None, (5, 6, "e2"))},
+        preferences=(Preference(None, None, False, (1, 1, "e3")), Preference("email", "idea", True, (2, 2, "e4"))),
+        pointer=Pointer("bob", (7, 7, "e5")),
+    )
+    zoe = Person(person_id="zoe", version=3, erased=(9, 9, "e6"), pointer=Pointer(None, (8, 8, "e7")))
+    await store.put([])
+    await store.put([(Person(person_id="ann"), ann), (Person(person_id="zoe"), zoe)])
+    assert await store.persons(["ann", "zoe", "nobody"]) == {"ann": ann, "zoe": zoe}
+    assert await store.followers(["bob"]) == [ann]
+    assert await store.followers(["ann"]) == []
+
+
+async def test_a_person_of_another_version_fences(store: Store) -> None:
+    nobody, first = Person(person_id="ann"), Person(person_id="ann", version=1, erased=(1, 1, "e1"))
+    second = replace(first, version=2, erased=(2, 2, "e2"))
+    await store.put([(nobody, first)])
+    await store.put([(first, second)])
+    with pytest.raises(Fenced):
+        await store.put([(first, replace(first, version=2, erased=(3, 3, "e3")))])
+    with pytest.raises(Fenced):
+        await store.put([(nobody, first)])
+    assert await store.persons(["ann"]) == {"ann": second}
