@@ -97,7 +97,7 @@ class Front:
         """Return the events that *records*, taken as one batch, become; a record that is refused fails the test."""
         outcomes = asyncio.run(self.take(records))
         refused = [outcome for outcome in outcomes if isinstance(outcome, Reject)]
-        assert [] == refused
+        assert refused == []
         return [event for outcome in outcomes for event in events_of(outcome)]
 
     def outcome(self, record: Record) -> Outcome:

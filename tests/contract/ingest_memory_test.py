@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import uuid
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +16,14 @@ from hypothesis import strategies as st
 
 from services.common.errors import TransientError
 from services.common.mongo import MongoStore
+from services.common.records import Record
 from services.common.sqlite import Database
 from services.ingest.adapters.mongo import MongoMemory
 from services.ingest.adapters.shapes import entry_of, entry_to_plain, person_of, person_to_plain
 from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
 from services.ingest.domain.rows import Binding, Changes, Entry, Link, Person, Subject
 from services.ingest.ports import Contended, Memory
-from tests.fakes_ingest import FakeMemory, Front, feedback, join
+from tests.fakes_ingest import FakeMemory, Front, events_of, feedback, join
 from tests.ingest_samples import ANN, BOB
 
 _MONGO = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
@@ -128,8 +132,42 @@ async def test_being_contended_asks_for_another_try() -> None:
 async def test_two_workers_on_one_store_decide_as_one(memory: Memory) -> None:
     one, other = Front(memory), Front(memory)
     first = await one.take([feedback(0), join(0, ANN, BOB)])
-    assert ["Drop", "Drop"] == [type(outcome).__name__ for outcome in await other.take([feedback(7), join(7, ANN, BOB)])]
+    assert [type(outcome).__name__ for outcome in await other.take([feedback(7), join(7, ANN, BOB)])] == ["Drop", "Drop"]
     assert first == await other.take([feedback(0), join(0, ANN, BOB)])
+
+
+async def _insist(front: Front, records: Sequence[Record]) -> list[Any]:
+    """Return the events of *records*, decided again for as long as another worker comes between."""
+    for _ in range(50):
+        try:
+            return [event for outcome in await front.take(records) for event in events_of(outcome)]
+        except Contended:
+            continue
+    raise AssertionError("two workers block each other for ever")
+
+
+async def test_workers_that_race_for_the_same_records_publish_each_fact_once(memory: Memory) -> None:
+    def published(partition: int) -> list[Record]:
+        records = [
+            feedback(n, id=str(n % 20), author={"email": f"p{n % 7}@example.com", "alias": f"slack:U{n % 5}", "crm_id": str(n % 3)})
+            for n in range(30)
+        ]
+        return [Record(r.topic, partition, r.offset, r.timestamp_ms, r.key, r.value) for r in records]
+
+    async def work(partition: int) -> list[Any]:
+        front, records = Front(memory), published(partition)
+        return [event for start in range(0, 30, 5) for event in await _insist(front, records[start : start + 5])]
+
+    events = [event for part in await asyncio.gather(*(work(number) for number in range(3))) for event in part]
+    submitted = Counter(event.external_id for event in events if event.type == "submitted")
+    announced = Counter(event.alias for event in events if event.type == "alias")
+    assert {str(n): 1 for n in range(20)} == submitted
+    assert (
+        dict.fromkeys(
+            [*(f"email:p{n}@example.com" for n in range(7)), *(f"slack:U{n}" for n in range(5)), *(f"crm:{n}" for n in range(3))], 1
+        )
+        == announced
+    )
 
 
 _NAMES = st.text(max_size=6)

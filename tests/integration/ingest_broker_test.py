@@ -34,9 +34,9 @@ _LIMIT_BYTES = 2 * 1024 * 1024
 _PATIENCE_SECONDS = 60
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker(tmp_path_factory.mktemp("broker") / "broker.log") as running:
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
+    with EmbeddedBroker(tmp_path / "broker.log") as running:
         asyncio.run(_create_topics(running.bootstrap_servers))
         yield running
 
@@ -81,9 +81,9 @@ class Ingest:
         return (self._folder / "ingest.log").read_text()
 
 
-@pytest.fixture(scope="module")
-def ingest(broker: EmbeddedBroker, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ingest]:
-    service = Ingest(broker.bootstrap_servers, tmp_path_factory.mktemp("ingest"))
+@pytest.fixture
+def ingest(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Ingest]:
+    service = Ingest(broker.bootstrap_servers, tmp_path)
     service.start()
     yield service
     service.end(signal.SIGKILL)
@@ -153,7 +153,7 @@ async def test_every_channel_and_every_poison(broker: EmbeddedBroker, ingest: In
     events = {event.source: event for event in _events(records) if getattr(event, "feedback_id", None)}
     assert "Let me lock a frame." in (events["email"].text or "")
     assert ids.feedback_id(WORKSPACE, "email", "<1@example.com>") == events["email"].feedback_id
-    assert (5.0, 9.0) == (events["review"].rating, events["nps"].rating)
+    assert (events["review"].rating, events["nps"].rating) == (5.0, 9.0)
     for record, event in zip(records, _events(records), strict=True):
         assert event.key().encode() == record.key
 
@@ -190,16 +190,15 @@ async def test_a_kill_in_the_middle_loses_nothing_and_a_second_publication_adds_
         if event.board == "kill":
             by_key.setdefault(record.key, set()).add(record.value)
     assert {1} == {len(values) for values in by_key.values()}  # what came twice is the same byte for byte
-    assert 2_000 == len(by_key)
+    assert len(by_key) == 2_000
     assert {value for _, _, value in log if value.startswith(b"{poison")} == {
         r.value for r in letters if (r.value or b"").startswith(b"{poison")
     }
 
     marker = {"id": "last", "workspace": WORKSPACE, "board": BOARD, "text": "The end.", "channel": "marker"}
     await _publish(bootstrap, [entry for entry in log if not entry[2].startswith(b"{poison")])
-    before = len(records)
     ends = [("feedback.raw", str(number).encode(), orjson.dumps(marker | {"id": f"last-{number}"})) for number in range(40)]
     await _publish(bootstrap, ends)
     after = await _read(bootstrap, ["board.events"], lambda found: sum(event.source == "marker" for event in _events(found)) == 40, ingest)
-    assert before + 40 == len(after)
-    assert 0 == ingest.end(signal.SIGTERM), ingest.log()[-3000:]
+    assert len(records) + 40 == len(after)
+    assert ingest.end(signal.SIGTERM) == 0, ingest.log()[-3000:]

@@ -135,7 +135,7 @@ def test_framed_avro_says_the_same_as_json() -> None:
 def test_a_number_for_a_moment_is_refused_in_json() -> None:
     outcome = Front().outcome(feedback(0, occurred_at=1_795_253_400))
     assert isinstance(outcome, Reject)
-    assert "bad_timestamp" == outcome.reason
+    assert outcome.reason == "bad_timestamp"
 
 
 def test_a_record_that_disagrees_with_its_channel_is_refused() -> None:
@@ -150,25 +150,25 @@ def test_a_record_that_disagrees_with_its_channel_is_refused() -> None:
         assert isinstance(outcome, Reject)
         assert reason == outcome.reason
     (event,) = [e for e in front.events(feedback(1, workspace=None, board=None, channel="forum")) if e.TOPIC == "board.events"]
-    assert (WORKSPACE, "product", "forum") == (event.workspace, event.board, event.source)
+    assert (event.workspace, event.board, event.source) == (WORKSPACE, "product", "forum")
 
 
 def test_chat_edits_and_deletions_speak_of_the_same_message() -> None:
-    events = [event for event in Front().events(*(raw("feedback.raw.chat", n, v) for n, v in enumerate((CHAT, CHAT_EDIT, CHAT_DELETE))))]
+    events = list(Front().events(*(raw("feedback.raw.chat", n, v) for n, v in enumerate((CHAT, CHAT_EDIT, CHAT_DELETE)))))
     board = [event for event in events if event.TOPIC == "board.events"]
-    assert ["submitted", "revised", "retracted"] == [event.type for event in board]
-    assert 1 == len({event.feedback_id for event in board})
-    assert [0, 1_790_000_059_000_000, 1_790_000_120_000_400] == [event.revision for event in board]
-    assert ["Any plans for dark mode?", "Any plans for a dark mode?", None] == [event.text for event in board]
+    assert [event.type for event in board] == ["submitted", "revised", "retracted"]
+    assert len({event.feedback_id for event in board}) == 1
+    assert [event.revision for event in board] == [0, 1_790_000_059_000_000, 1_790_000_120_000_400]
+    assert [event.text for event in board] == ["Any plans for dark mode?", "Any plans for a dark mode?", None]
     assert {ids.person_id(WORKSPACE, "slack:U1")} == {event.person_id for event in board}
 
 
 def test_the_parsed_mail_is_the_authors_own_words() -> None:
     topic, value = next(sample for sample in GOOD if sample[0] == "feedback.raw.email")
     alias, contact, event = events_of(Front().outcome(raw(topic, 0, value)))
-    assert ("email:ann@example.com", "Ann+lumora@example.com", "Ann Lee") == (alias.alias, contact.address, contact.name)
-    assert ("Let me lock a frame.", "<1@example.com>", ANN) == (event.text, event.external_id, event.person_id)
-    assert 1_795_253_400_000_000 == event.occurred_at
+    assert (alias.alias, contact.address, contact.name) == ("email:ann@example.com", "Ann+lumora@example.com", "Ann Lee")
+    assert (event.text, event.external_id, event.person_id) == ("Let me lock a frame.", "<1@example.com>", ANN)
+    assert event.occurred_at == 1_795_253_400_000_000
 
 
 def test_a_review_brings_its_stars_and_its_edit_replaces_it() -> None:
@@ -177,4 +177,4 @@ def test_a_review_brings_its_stars_and_its_edit_replaces_it() -> None:
     events = [
         e for e in Front().events(raw("feedback.raw.review", 0, REVIEW), raw("feedback.raw.review", 1, later)) if e.TOPIC == "board.events"
     ]
-    assert [("submitted", 5.0), ("revised", 2.0)] == [(event.type, event.rating) for event in events]
+    assert [(event.type, event.rating) for event in events] == [("submitted", 5.0), ("revised", 2.0)]

@@ -1,4 +1,4 @@
-"""Rows as plain values, the same in every store: what is at its default is left out."""
+"""Rows as plain values, the same in every store. No list lies directly in a list: not every server that speaks MongoDB takes that."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def entry_to_plain(entry: Entry) -> dict[str, Any]:
     if entry.contact:
         plain["contact"] = True
     if entry.links:
-        plain["links"] = [list(link) for link in entry.links]
+        plain["links"] = [{"person_id": person_id, "into": into} for person_id, into in entry.links]
     if entry.boards:
         plain["boards"] = list(entry.boards)
     return plain
@@ -33,7 +33,7 @@ def entry_of(plain: dict[str, Any]) -> Entry:
         place=plain.get("place", ""),
         person_id=plain.get("person_id"),
         contact=plain.get("contact", False),
-        links=tuple((link[0], link[1]) for link in plain.get("links", ())),
+        links=tuple((link["person_id"], link["into"]) for link in plain.get("links", ())),
         boards=tuple(plain.get("boards", ())),
     )
 
@@ -45,7 +45,7 @@ def person_to_plain(person: Person) -> dict[str, Any]:
         "contact": person.contact,
         "contact_at": person.contact_at,
         "profile_at": person.profile_at,
-        "preferences": [list(preference) for preference in person.preferences],
+        "preferences": [{"about": about, "at": at} for about, at in person.preferences],
         "links": [
             {"origin": link.origin, "into": link.into, "pair": None if link.pair is None else list(link.pair)} for link in person.links
         ],
@@ -61,6 +61,6 @@ def person_of(person_id: str, version: int, plain: dict[str, Any]) -> Person:
         contact=plain["contact"],
         contact_at=plain["contact_at"],
         profile_at=plain["profile_at"],
-        preferences=tuple((about, at) for about, at in plain["preferences"]),
+        preferences=tuple((preference["about"], preference["at"]) for preference in plain["preferences"]),
         links=tuple(Link(link["origin"], link["into"], None if link["pair"] is None else tuple(link["pair"])) for link in plain["links"]),
     )

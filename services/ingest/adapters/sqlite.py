@@ -22,15 +22,11 @@ CREATE TABLE IF NOT EXISTS persons (key TEXT PRIMARY KEY, version INTEGER NOT NU
 _BINDINGS = "SELECT key, person_id, origin FROM bindings WHERE key IN (SELECT value FROM json_each(?))"
 _SUBJECTS = "SELECT key, version, entries FROM subjects WHERE key IN (SELECT value FROM json_each(?))"
 _PERSONS = "SELECT key, version, body FROM persons WHERE key IN (SELECT value FROM json_each(?))"
-_SAVE_BINDING = "INSERT INTO bindings VALUES (?, ?, ?) ON CONFLICT (key) DO NOTHING"
-_SAVE_SUBJECT = """
-INSERT INTO subjects VALUES (?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET version = excluded.version, entries = excluded.entries WHERE version = excluded.version - 1
-"""
-_SAVE_PERSON = """
-INSERT INTO persons VALUES (?, ?, ?)
-ON CONFLICT (key) DO UPDATE SET version = excluded.version, body = excluded.body WHERE version = excluded.version - 1
-"""
+_BIND = "INSERT INTO bindings VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
+_FIRST_SUBJECT = "INSERT INTO subjects (key, version, entries) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+_NEXT_SUBJECT = "UPDATE subjects SET version = ?2, entries = ?3 WHERE key = ?1 AND version = ?2 - 1"
+_FIRST_PERSON = "INSERT INTO persons (key, version, body) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING"
+_NEXT_PERSON = "UPDATE persons SET version = ?2, body = ?3 WHERE key = ?1 AND version = ?2 - 1"
 
 
 class SqliteMemory:
@@ -59,8 +55,15 @@ class SqliteMemory:
         bindings = [(row.key, row.person_id, row.origin) for row in changes.bindings]
         subjects = [(row.key, row.version, orjson.dumps([entry_to_plain(entry) for entry in row.entries])) for row in changes.subjects]
         persons = [(row.person_id, row.version, orjson.dumps(person_to_plain(row))) for row in changes.persons]
-        if bindings or subjects or persons:
-            await self._database.write(lambda c: _write(c, ((_SAVE_BINDING, bindings), (_SAVE_SUBJECT, subjects), (_SAVE_PERSON, persons))))
+        statements = (
+            (_BIND, bindings),
+            (_FIRST_SUBJECT, [row for row in subjects if row[1] == 1]),
+            (_NEXT_SUBJECT, [row for row in subjects if row[1] > 1]),
+            (_FIRST_PERSON, [row for row in persons if row[1] == 1]),
+            (_NEXT_PERSON, [row for row in persons if row[1] > 1]),
+        )
+        if any(rows for _, rows in statements):
+            await self._database.write(lambda connection: _write(connection, statements))
 
     async def _rows(self, query: str, keys: Collection[str]) -> list[tuple[Any, ...]]:
         if not keys:
@@ -72,4 +75,4 @@ class SqliteMemory:
 def _write(connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
     for statement, rows in statements:
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
-            raise Contended(f"SQLite: a row of {statement.split()[2]} was written by another worker")
+            raise Contended("SQLite: a row was written by another worker")

@@ -20,7 +20,7 @@ def decide_feedback(ledger: Ledger, given: Feedback, arrival: Arrival) -> Verdic
     at = arrival.at if given.occurred_at is None else given.occurred_at
     subject = ledger.subject(given.subject)
     known = earlier(subject, given, arrival)
-    if known is None and subject.entries and subject.entries[-1].place != given.board:
+    if not isinstance(known, Entry) and subject.entries and subject.entries[-1].place != given.board:
         known = Reject("conflict", "board: this id was published on another board; retract it there and use an id of its own here")
     if isinstance(known, Drop | Reject):
         # An attempt that another worker overtook may have bound aliases; nobody else would ever announce them.

@@ -23,12 +23,18 @@ def _micros(moment: datetime) -> Micros:
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH) // _MICROSECOND
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("not text")
+    return value
+
+
 def _iso(value: Any) -> Micros:
-    return _micros(datetime.fromisoformat(value))
+    return _micros(datetime.fromisoformat(_text(value)))
 
 
 def _rfc2822(value: Any) -> Micros:
-    return _micros(parsedate_to_datetime(value))
+    return _micros(parsedate_to_datetime(_text(value)))
 
 
 def _epoch(value: Any, micros_per_unit: int) -> Micros:
@@ -39,7 +45,7 @@ def _epoch(value: Any, micros_per_unit: int) -> Micros:
         return value * micros_per_unit
     if isinstance(value, float):
         return round(value * micros_per_unit)
-    found = _DECIMAL.fullmatch(value)
+    found = _DECIMAL.fullmatch(_text(value))
     if found is None:
         raise ValueError("not a decimal number")
     whole, fraction = found.groups(default="")
