@@ -60,9 +60,7 @@ class Links:
 
     def root(self, idea: str) -> str:
         """Return where *idea*'s pointers end."""
-        while idea in self.pointers:
-            idea = self.pointers[idea]
-        return idea
+        return end_of(idea, self.pointers)
 
     def by_root(self) -> dict[str, list[str]]:
         """Return the feedback of each root."""
@@ -117,6 +115,24 @@ def names_of(events: Iterable[PersonEvent]) -> dict[str, str]:
             newest_at[event.person_id] = event.occurred_at
             names[event.person_id] = event.name
     return names
+
+
+def joined(events: Iterable[PersonEvent]) -> dict[str, str]:
+    """Return whom each joined person points at, *events* being in each person's order."""
+    pointers: dict[str, str] = {}
+    for event in events:
+        if event.type == "joined" and event.other_person_id:
+            pointers[event.person_id] = event.other_person_id
+        elif event.type == "separated":
+            pointers.pop(event.person_id, None)
+    return pointers
+
+
+def end_of(start: str, pointers: Mapping[str, str]) -> str:
+    """Return where *pointers* lead from *start*."""
+    while start in pointers:
+        start = pointers[start]
+    return start
 
 
 def find(identifiers: Iterable[str], wanted: str, kind: str) -> str:

@@ -30,6 +30,7 @@ class Cluster:
 
     def __init__(self, settings: KafkaSettings, *, max_record_bytes: int = 1024 * 1024) -> None:
         self._settings = settings
+        self._counts: dict[str, int] = {}
         self._admin = AIOKafkaAdminClient(**connection(settings))
         self._producer = AIOKafkaProducer(
             **connection(settings),
@@ -95,13 +96,19 @@ class Cluster:
         return {(place.topic, place.partition): max(found.offset, 0) for place, found in answer.items()}
 
     async def publish(self, outputs: Sequence[Output]) -> None:
-        """Publish *outputs* in order; return when the broker has confirmed every one."""
-        counts: dict[str, int] = {}
+        """Publish *outputs* in order; return when the broker has confirmed every one.
+
+        Raises:
+            PermanentError: A topic does not exist; a broker that would create it at once is not asked to.
+        """
+        if not {output.topic for output in outputs} <= self._counts.keys():
+            self._counts = await self.topics()
         by_place: defaultdict[Partition, list[Output]] = defaultdict(list)
         for output in outputs:
-            if output.topic not in counts:
-                counts[output.topic] = await self._count(output.topic)
-            by_place[output.topic, partition_of(output.partition_key, counts[output.topic])].append(output)
+            count = self._counts.get(output.topic)
+            if count is None:
+                raise PermanentError(f"topic {output.topic} does not exist; `groundswell topics apply` creates those that services read")
+            by_place[output.topic, partition_of(output.partition_key, count)].append(output)
         await asyncio.gather(*(self.put(place, part) for place, part in by_place.items()))
 
     async def put(self, place: Partition, outputs: Sequence[Output]) -> None:
@@ -115,13 +122,6 @@ class Cluster:
                     break
                 position += 1
             await (await self._producer.send_batch(batch, place[0], partition=place[1]))
-
-    async def _count(self, topic: str) -> int:
-        try:
-            partitions = await self._producer.partitions_for(topic)
-        except KafkaError as error:
-            raise PermanentError(f"topic {topic} does not exist; create it with `groundswell topics apply`") from error
-        return len(partitions)
 
     async def read(self, topics: Sequence[str]) -> dict[str, list[Record]]:
         """Return all that lies in *topics* at this moment, each partition's records in order; a topic that does not exist is empty."""
@@ -159,21 +159,23 @@ class Tail:
         """All that was read so far, by topic."""
 
     async def __aenter__(self) -> Tail:
+        if not self._places:
+            return self
         self._consumer = AIOKafkaConsumer(
             **connection(self._settings), enable_auto_commit=False, auto_offset_reset="earliest", max_partition_fetch_bytes=8 * 1024 * 1024
         )
         await self._consumer.start()
         self._consumer.assign(self._places)
-        if self._places:
-            starts = await self._consumer.beginning_offsets(self._places)
-            known = await self._consumer.end_offsets(self._places)
-            for place in self._places:
-                first = starts[place]
-                self._consumer.seek(place, max(known[place] - 1, first) if self._from_end else first)
+        starts = await self._consumer.beginning_offsets(self._places)
+        known = await self._consumer.end_offsets(self._places)
+        for place in self._places:
+            first = starts[place]
+            self._consumer.seek(place, max(known[place] - 1, first) if self._from_end else first)
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._consumer.stop()
+        if self._places:
+            await self._consumer.stop()
 
     async def catch_up(self) -> None:
         """Read until nothing is left that was there when this was called."""

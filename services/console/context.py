@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import signal
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias, TypeVar
 
@@ -73,10 +74,25 @@ def run(work: Callable[[], Awaitable[T]]) -> T:
     """Run *work* on an event loop of its own, with the Kafka client's own log lines kept back: errors reach the user as one line."""
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
 
-    async def main() -> T:
-        return await work()
+    stopped = False
 
-    return asyncio.run(main())
+    async def main() -> T:
+        task = asyncio.ensure_future(work())
+
+        def stop() -> None:
+            nonlocal stopped
+            stopped = True
+            task.cancel()  # whoever is inside a `with` leaves it
+
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+        return await task
+
+    try:
+        return asyncio.run(main())
+    except asyncio.CancelledError:
+        if stopped:
+            raise CommandFailed("stopped by SIGTERM", ExitCode.STOPPED) from None
+        raise
 
 
 def codec() -> Codec:

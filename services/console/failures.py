@@ -24,6 +24,8 @@ class ExitCode(IntEnum):
     """The broker does not answer."""
     CONFIGURATION = 78
     """A setting, a definition file or a topic is wrong."""
+    STOPPED = 143
+    """SIGTERM came."""
 
 
 class CommandFailed(Exception):  # noqa: N818 - named for what happened

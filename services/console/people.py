@@ -10,7 +10,7 @@ from typing import Any
 
 from services.common.events import Account, EnrichedFeedback, NotificationOutcome, PersonEvent, PersonSegments, SegmentTransition
 from services.common.records import Record
-from services.console.board import decoded, final_outcomes, find, latest_feedback, newest
+from services.console.board import decoded, end_of, final_outcomes, find, joined, latest_feedback, newest
 from services.console.cluster import Cluster
 from services.console.context import codec
 
@@ -44,20 +44,10 @@ async def read_person(cluster: Cluster, workspace: str, wanted: str) -> PersonVi
 
 
 def _family(events: Iterable[PersonEvent], person: str) -> set[str]:
-    """Return *person* and everyone whose pointers end at it."""
-    pointers: dict[str, str] = {}
-    for event in events:
-        if event.type == "joined" and event.other_person_id:
-            pointers[event.person_id] = event.other_person_id
-        elif event.type == "separated":
-            pointers.pop(event.person_id, None)
-    family = {person}
-    grown = True
-    while grown:
-        fresh = {member for member, into in pointers.items() if into in family} - family
-        grown = bool(fresh)
-        family |= fresh
-    return family
+    """Return *person* and everyone who is the same human."""
+    pointers = joined(events)
+    human = end_of(person, pointers)
+    return {human, person, *(member for member in pointers if end_of(member, pointers) == human)}
 
 
 def view_of(family: set[str], person: str, events: Sequence[PersonEvent], records: Mapping[str, list[Record]]) -> PersonView:

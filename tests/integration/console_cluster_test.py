@@ -12,7 +12,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from services.common.deadletter import dead_letter
-from services.common.errors import ConfigurationError, TransientError
+from services.common.errors import ConfigurationError, PermanentError, TransientError
 from services.common.kafka import partition_of
 from services.common.outcome import Reject
 from services.common.records import Output, Record
@@ -93,6 +93,13 @@ async def test_a_letter_is_replayed_to_where_it_came_from_with_its_count(cluster
     assert (2, key, value) == (again.partition, again.key, again.value)
     assert ("__connect.errors.attempt", b"1") in again.headers
     assert await read_letters(cluster, reason="another") == []
+
+
+async def test_a_topic_that_does_not_exist_is_not_made_up(cluster: Cluster) -> None:
+    with pytest.raises(PermanentError, match=r"topic feedback\.rwa does not exist"):
+        await cluster.publish(outputs("feedback.rwa", 1))
+    assert "feedback.rwa" not in await cluster.topics()
+    assert await cluster.read(["feedback.rwa"]) == {"feedback.rwa": []}
 
 
 async def test_nobody_answers() -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from services.common.deadletter import dead_letter
-from services.common.events import BoardEvent, Decision, EnrichedFeedback, Event, Idea, IdeaDemand, NotificationOutcome
+from services.common.events import Alert, BoardEvent, Decision, EnrichedFeedback, Event, Idea, IdeaDemand, NotificationOutcome
 from services.common.outcome import Reject
 from services.common.records import Record
 from services.common.topics import load_topics
@@ -129,6 +129,21 @@ SENT = NotificationOutcome(
     workspace="w",
     board="b",
 )
+ALERT = Alert(
+    alert_id="a2",
+    person_id="p1",
+    idea_id="i1",
+    root_id="i1",
+    feedback_id="f1",
+    status="shipped",
+    title="t",
+    quote="q",
+    attempt=1,
+    created_at=3,
+    release_id="r",
+    workspace="w",
+    board="b",
+)
 BURIED = dead_letter("ingest", raw(1, {"id": "?"}), Reject("missing_field", "text"))
 
 
@@ -163,8 +178,10 @@ def test_what_is_in_order_passes_with_its_numbers() -> None:
         ({"feedback_enriched": of(ENRICHED, ENRICHED)}, "links → enriched feedback, each once"),
         ({"ideas": of(replace(IDEA, mentions=2))}, "ideas and demand = a recount"),
         ({"ideas_demand": of(replace(DEMAND, mentions=0))}, "ideas and demand = a recount"),
+        ({"ideas_demand": of(replace(DEMAND, people=2))}, "ideas and demand = a recount"),
         ({"notifications_log": []}, "who asked for what shipped → outcomes"),
         ({"notifications_log": of(replace(SENT, outcome="deferred"))}, "who asked for what shipped → outcomes"),
+        ({"notifications_outbox": of(ALERT)}, "who asked for what shipped → outcomes"),
     ],
 )
 def test_what_is_missing_or_miscounted_is_noticed(replaced: dict[str, list[Record]], law: str) -> None:

@@ -10,9 +10,19 @@ from typing import Any
 
 from services.common.codec import Codec
 from services.common.deadletter import topic_of
-from services.common.events import Account, BoardEvent, Decision, EnrichedFeedback, Idea, IdeaDemand, NotificationOutcome, PersonEvent
+from services.common.events import (
+    Account,
+    Alert,
+    BoardEvent,
+    Decision,
+    EnrichedFeedback,
+    Idea,
+    IdeaDemand,
+    NotificationOutcome,
+    PersonEvent,
+)
 from services.common.records import Record
-from services.console.board import Links, decoded, final_outcomes, in_order, newest
+from services.console.board import Links, decoded, end_of, final_outcomes, in_order, joined, newest
 from services.console.letters import letter_of
 
 _NEED_DECISIONS = ("submitted", "revised", "commanded", "status_changed")
@@ -45,7 +55,7 @@ def checks(codec: Codec, records: Records, raw_topics: Iterable[str], mails: Seq
         _decided(records, events, decisions),
         _enriched(codec, records, decisions),
         _recounted(codec, records, decisions),
-        _told(decisions, outcomes),
+        told_check(codec, records),
         _mailed(outcomes, mails),
     ]
 
@@ -112,25 +122,23 @@ def _enriched(codec: Codec, records: Records, decisions: Sequence[Decision]) -> 
 
 
 def _recounted(codec: Codec, records: Records, decisions: Sequence[Decision]) -> Check:
-    """Hold the counters of ideas and demand against a recount of the decisions."""
+    """Hold the counters of ideas and demand against a recount of the decisions: a human counts once, a mention each time."""
     links = Links.of(decisions)
-    counted = {root: len(feedback) for root, feedback in links.by_root().items()}
+    humans = joined(decoded(codec, PersonEvent, records["people.events"]))
     ideas = newest(decoded(codec, Idea, records["ideas"]))
     demand = newest(decoded(codec, IdeaDemand, records["ideas.demand"]))
-    right = sum(
-        root in ideas and ideas[root].mentions == count and root in demand and demand[root].mentions == count
-        for root, count in counted.items()
-    )
-    return Check("ideas and demand = a recount", len(counted), right, wrong=len(counted) - right)
+    right, by_root = 0, links.by_root()
+    for root, said in by_root.items():
+        people = {end_of(links.person_of[feedback], humans) for feedback in said if feedback in links.person_of}
+        counted = (len(people), len(said))
+        told = [(state.people, state.mentions) for state in (ideas.get(root), demand.get(root)) if state is not None]
+        right += [counted, counted] == told
+    return Check("ideas and demand = a recount", len(by_root), right, wrong=len(by_root) - right)
 
 
 def told_check(codec: Codec, records: Records) -> Check:
-    """Return whether everyone who asked for what shipped has an outcome that is final."""
+    """Return whether everyone who asked for what shipped, and every alert that was made, has an outcome that is final."""
     decisions = in_order(decoded(codec, Decision, records["board.decisions"]))
-    return _told(decisions, decoded(codec, NotificationOutcome, records["notifications.log"]))
-
-
-def _told(decisions: Sequence[Decision], outcomes: Sequence[NotificationOutcome]) -> Check:
     links = Links.of(decisions)
     shipped = {links.root(d.idea_id) for d in decisions if d.type == "status_changed" and d.status == "shipped" and d.idea_id}
     asked = {
@@ -140,8 +148,12 @@ def _told(decisions: Sequence[Decision], outcomes: Sequence[NotificationOutcome]
         for feedback in said
         if feedback in links.person_of
     }
-    final = {(links.root(o.idea_id), o.person_id) for o in final_outcomes(outcomes).values() if o.outcome not in _UNFINISHED}
-    return Check("who asked for what shipped → outcomes", len(asked), len(asked & final), wrong=len(asked - final))
+    outcomes = final_outcomes(decoded(codec, NotificationOutcome, records["notifications.log"]))
+    final = {alert: outcome for alert, outcome in outcomes.items() if outcome.outcome not in _UNFINISHED}
+    heard = {(links.root(outcome.idea_id), outcome.person_id) for outcome in final.values()}
+    unfinished = {alert.alert_id for alert in decoded(codec, Alert, records["notifications.outbox"])} - final.keys()
+    wrong = len(asked - heard) + len(unfinished)
+    return Check("who asked for what shipped → outcomes", len(asked), len(asked & heard), wrong=wrong)
 
 
 def _mailed(outcomes: Sequence[NotificationOutcome], mails: Sequence[Mapping[str, Any]]) -> Check:

@@ -49,7 +49,7 @@ class StackState:
     mail_log: str
     """One JSON object a mail that the sink accepted."""
     services: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By name: ``pid``, ``http_port``, ``starts``."""
+    """By name: ``pid``, ``port`` (of its HTTP server; the mail sink's SMTP), ``starts``."""
 
     def is_running(self) -> bool:
         """Tell whether the process that kept the stack is still there."""
@@ -176,7 +176,7 @@ class Stack:
         self.mail_log.touch()
 
     async def _start_processes(self) -> None:
-        smtp_port = free_port()
+        smtp_port = self._ports["mail"] = free_port()
         self._add("mail", ["services.console.embedded.mail", "--port", str(smtp_port), "--log", str(self.mail_log)], {})
         for name in SERVICES:
             self._ports[name] = free_port()
@@ -204,14 +204,15 @@ class Stack:
 
     async def _all_ready(self) -> None:
         deadline = asyncio.get_running_loop().time() + _READY_SECONDS
-        waiting = set(SERVICES)
+        waiting = {*SERVICES, "mail"}
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2)) as session:
             while waiting:
                 self._check_refusals()
                 if asyncio.get_running_loop().time() > deadline:
                     raise TransientError(f"{', '.join(sorted(waiting))} not ready within {_READY_SECONDS:.0f} s; see {self.logs}")
                 for name in sorted(waiting):
-                    if await _is_ready(session, self._ports[name]):
+                    port = self._ports[name]
+                    if await (_is_ready(session, port) if name in SERVICES else _is_open(port)):
                         waiting.discard(name)
                 await asyncio.sleep(0.1)
 
@@ -235,12 +236,19 @@ class Stack:
 
     def _state(self) -> StackState:
         services = {
-            name: {"pid": process.pid, "http_port": self._ports.get(name), "starts": process.starts}
-            for name, process in self._processes.items()
+            name: {"pid": process.pid, "port": self._ports[name], "starts": process.starts} for name, process in self._processes.items()
         }
         return StackState(
             os.getpid(), self.kafka.bootstrap_servers, str(self._folder / "data"), str(self.logs), str(self.mail_log), services
         )
+
+
+async def _is_open(port: int) -> bool:
+    with contextlib.suppress(OSError):
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.close()
+        return True
+    return False
 
 
 async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
