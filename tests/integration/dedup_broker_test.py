@@ -192,7 +192,7 @@ async def test_decisions_survive_a_kill_and_a_second_publication(broker: Embedde
         await readers.until(lambda: len(readers.distinct()) >= len(wanted), dedup.log)
 
         assert wanted == readers.distinct()
-        present = {}
+        present: dict[str, Idea] = {}
         for idea in readers.ideas:
             if idea.idea_id not in present or idea.version >= present[idea.idea_id].version:
                 present[idea.idea_id] = idea

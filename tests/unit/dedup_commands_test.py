@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.common.events import Decision
+from services.dedup.domain import ideas
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide
 from services.dedup.domain.entry import Entry
@@ -278,3 +279,24 @@ def test_joined_persons_count_once_and_apart_again(scene: Scene) -> None:
     parted = scene.happen("persons_separated", **pair)
     assert [(idea_name(2), 2)] == [(idea.idea_id, idea.people) for idea in parted.ideas]
     assert parted.ideas[0].version > joined.ideas[0].version
+
+
+def test_a_move_out_of_a_family_changes_its_root(scene: Scene) -> None:
+    scene.order("merge", idea_id=idea_name(1), other_idea_id=idea_name(2))
+
+    entry = scene.happen("commanded", command="move", feedback_id=f"{WORKSPACE}:feedback:1", idea_id=idea_name(3))
+
+    assert [(idea_name(1), 0), (idea_name(2), 1), (idea_name(3), 2)] == [(idea.idea_id, idea.mentions) for idea in entry.ideas]
+
+
+def test_a_family_that_was_merged_away_and_back_counts_what_came_meanwhile(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ideas, "_KEPT_FROM", 1)
+    scene.order("merge", idea_id=idea_name(1), other_idea_id=idea_name(2))
+    pair = {"idea_id": idea_name(2), "other_idea_id": idea_name(3)}
+    scene.order("merge", **pair)
+    scene.say("dark mode", person="eve")
+
+    scene.order("unmerge", **pair)
+
+    assert scene.counts(2) == (idea_name(2), 3, 3, 1)
+    assert scene.counts(3) == (idea_name(3), 1, 1, 0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -114,7 +113,7 @@ class Exports:
 
 
 @pytest.fixture
-def exports(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exports]:
+def exports(monkeypatch: pytest.MonkeyPatch) -> Exports:
     """Exports that take no time."""
     counted = Exports()
     monkeypatch.setattr(models, "_run_export", counted)
