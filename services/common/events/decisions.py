@@ -96,7 +96,7 @@ class Idea:
     workspace: str
     board: str
     version: int
-    """The sequence of the last decision that changed it."""
+    """The sequence of the last decision that changed it; or one above the last version, where two of its people were joined or parted."""
     root_id: str
     title: str
     status: str

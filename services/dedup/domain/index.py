@@ -168,8 +168,8 @@ class Index:
 
     def _best(self, members: Floats, centroids: Floats, nearest: Floats, best: int) -> tuple[Match, ...]:
         alone = self._alone[: self._slots]
-        scores = members.take(alone, mode="clip")  # a slot without a row of its own is overwritten below
-        scores[alone < 0] = -np.inf
+        none = np.append(members, -np.inf)  # what a slot without a row of its own (-1) takes
+        scores = none.take(alone, mode="wrap")
         slots = self._crowds.slots
         scores[slots] = (centroids + nearest) / 2
         found: list[Match] = []
