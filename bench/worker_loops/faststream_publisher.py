@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from faststream import AckPolicy, FastStream
+from faststream import FastStream
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from bench.worker_loops.meter import SESSION_MS, Job, Meter, read_job
@@ -28,7 +28,6 @@ def carry(job: Job, codec: Codec, meter: Meter) -> None:
         group_id=job.group,
         auto_offset_reset="earliest",
         decoder=decoder,
-        ack_policy=AckPolicy.ACK,
         session_timeout_ms=SESSION_MS,
         heartbeat_interval_ms=SESSION_MS // 5,
     )

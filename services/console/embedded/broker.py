@@ -23,10 +23,14 @@ def free_port() -> int:
 
 
 class EmbeddedBroker:
-    """A Tansu process on a port of its own; a context manager that stops it."""
+    """A Tansu process on a port of its own; a context manager that stops it.
 
-    def __init__(self, log: Path, port: int | None = None) -> None:
+    *advertised_port* is the one that clients are told to use, where something on this machine passes connections on.
+    """
+
+    def __init__(self, log: Path, port: int | None = None, advertised_port: int | None = None) -> None:
         self.port = port or free_port()
+        self._advertised_port = advertised_port or self.port
         self._log = log
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -47,7 +51,7 @@ class EmbeddedBroker:
                     "--listener-url",
                     url,
                     "--advertised-listener-url",
-                    url,
+                    f"tcp://127.0.0.1:{self._advertised_port}",
                     "--storage-engine",
                     "memory://tansu/",
                     "--silent",

@@ -1,0 +1,38 @@
+"""What all tests share: no model hub, bounded threads, one broker a run, and skips that say why."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import hypothesis
+import pytest
+
+from services.console.embedded.broker import EmbeddedBroker
+
+MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
+"""A server that speaks MongoDB's protocol, for example ``mongodb://127.0.0.1:27017``; tests use databases of their own on it."""
+
+# Read by libraries when they are imported, by tests and by the processes that tests start.
+os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(pool, "1")
+
+hypothesis.settings.register_profile("groundswell", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("groundswell")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what this machine cannot run, with the reason and the remedy."""
+    if MONGO_URL not in os.environ:
+        skip = pytest.mark.skip(reason=f"needs a MongoDB: set {MONGO_URL}")
+        for item in items:
+            if item.get_closest_marker("mongo") is not None:
+                item.add_marker(skip)
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """The embedded broker, one for the whole run: use topics of your own names."""
+    with EmbeddedBroker(tmp_path_factory.mktemp("broker") / "broker.log") as running:
+        yield running
