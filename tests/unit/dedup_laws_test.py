@@ -31,89 +31,10 @@ from tests.fakes_dedup import (
     handler_on,
     idea_name,
     received,
-    submitted,
 )
+from tests.unit.dedup_histories import CUTS, HISTORIES, NAMES, PLACES
 
 LAW = settings(max_examples=60, deadline=None)
-_TEXTS = (
-    "dark mode",
-    "export to pdf",
-    "crash on start",
-    "Dark  MODE",
-    "dark mode please",
-    "dark theme",
-    "pdf export",
-    "start",
-    "billing",
-    "logo",
-)
-_RATINGS = (None, 4.5, float("nan"), float("inf"))
-_KINDS = (
-    *["said"] * 5,
-    *["merge"] * 3,
-    *["unmerge"] * 2,
-    "joined",
-    "joined",
-    "separated",
-    "retracted",
-    "move",
-    "move",
-    "rename",
-    "accept",
-    "dismiss",
-    "status",
-)
-_OPENERS = 6
-_LENGTH = 26
-
-
-def _event(place: int, kind: str, one: int, other: int, third: int) -> BoardEvent:
-    """Return the event number *place*: *one* and *other* name ideas, feedback or persons, *third* the rest."""
-    board = BOARDS[third % 5 == 4]
-    idea, second = idea_name(one, board), idea_name(other, board)
-    feedback = f"{WORKSPACE}:feedback:{one}"
-    match kind:
-        case "said":
-            return event_of(
-                place,
-                type="revised" if third % 3 else "submitted",
-                board=board,
-                revision=third % 3,
-                feedback_id=feedback,
-                person_id=_person(other),
-                text=None if third == 19 else _TEXTS[(other + third) % len(_TEXTS)],
-                rating=_RATINGS[third % 4],
-            )
-        case "retracted":
-            return event_of(place, type="retracted", board=board, feedback_id=feedback, revision=third % 3)
-        case "status":
-            status = {"status": ("planned", "shipped")[third % 2], "release_id": (None, "r1")[other % 2]}
-            return event_of(place, type="status_changed", board=board, idea_id=idea, **status)
-        case "joined" | "separated":
-            return event_of(place, type=f"persons_{kind}", board=board, person_id=_person(one), other_person_id=_person(other))
-        case _:
-            pair = {"idea_id": idea, "other_idea_id": None if kind == "unmerge" and third % 2 else second}
-            return command(place, kind, board=board, feedback_id=f"{WORKSPACE}:feedback:{other}", title=("", "Night")[third % 2], **pair)
-
-
-def _person(number: int) -> str:
-    return f"{WORKSPACE}:person:{number % 4}"
-
-
-def _history(people: Sequence[int], steps: Sequence[tuple[str, int, int, int]]) -> list[BoardEvent]:
-    """Return a history whose first events open ideas, so that there is something to act on."""
-    openers = [submitted(place, _TEXTS[place], person=str(person)) for place, person in enumerate(people)]
-    return [*openers, *(_event(place, *step) for place, step in enumerate(steps, start=len(openers)))]
-
-
-_NAMES = st.integers(0, 7)
-_HISTORIES = st.builds(
-    _history,
-    st.lists(st.integers(0, 3), min_size=_OPENERS, max_size=_OPENERS),
-    st.lists(st.tuples(st.sampled_from(_KINDS), _NAMES, _NAMES, st.integers(0, 19)), min_size=8, max_size=_LENGTH - _OPENERS),
-)
-_PLACES = st.integers(0, _LENGTH - 1)
-_CUTS = st.lists(st.integers(1, _LENGTH), max_size=6)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -153,7 +74,7 @@ def _folded(history: Sequence[BoardEvent]) -> dict[str, Board]:
 
 
 @LAW
-@given(history=_HISTORIES, cuts=_CUTS)
+@given(history=HISTORIES, cuts=CUTS)
 def test_batches_change_no_byte(history: Sequence[BoardEvent], cuts: list[int]) -> None:
     one, many = MemoryBoardLog(), MemoryBoardLog()
     records = received(history)
@@ -165,7 +86,7 @@ def test_batches_change_no_byte(history: Sequence[BoardEvent], cuts: list[int]) 
 
 
 @LAW
-@given(history=_HISTORIES, cuts=_CUTS)
+@given(history=HISTORIES, cuts=CUTS)
 def test_restarts_change_no_byte(history: Sequence[BoardEvent], cuts: list[int]) -> None:
     one, many = MemoryBoardLog(), MemoryBoardLog()
     records = received(history)
@@ -178,7 +99,7 @@ def test_restarts_change_no_byte(history: Sequence[BoardEvent], cuts: list[int])
 
 
 @LAW
-@given(history=_HISTORIES, cuts=_CUTS)
+@given(history=HISTORIES, cuts=CUTS)
 def test_a_memory_for_one_board_changes_no_byte(history: Sequence[BoardEvent], cuts: list[int]) -> None:
     records = received(history)
 
@@ -188,7 +109,7 @@ def test_a_memory_for_one_board_changes_no_byte(history: Sequence[BoardEvent], c
 
 
 @LAW
-@given(history=_HISTORIES, start=_PLACES, restarted=st.booleans())
+@given(history=HISTORIES, start=PLACES, restarted=st.booleans())
 def test_a_redelivery_says_the_same_again(history: Sequence[BoardEvent], start: int, restarted: bool) -> None:
     log = MemoryBoardLog()
     handler = handler_on(log)
@@ -203,7 +124,7 @@ def test_a_redelivery_says_the_same_again(history: Sequence[BoardEvent], start: 
 
 
 @LAW
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_a_second_publication_says_nothing(history: Sequence[BoardEvent]) -> None:
     log = MemoryBoardLog()
     handler = handler_on(log)
@@ -215,7 +136,7 @@ def test_a_second_publication_says_nothing(history: Sequence[BoardEvent]) -> Non
 
 
 @LAW
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_a_batch_that_repeats_itself_says_each_thing_once(history: Sequence[BoardEvent]) -> None:
     expected = handle_all(handler_on(MemoryBoardLog()), [received(history)])
 
@@ -226,7 +147,7 @@ def test_a_batch_that_repeats_itself_says_each_thing_once(history: Sequence[Boar
 
 
 @LAW
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_decisions_are_numbered_without_a_gap_and_versions_grow(history: Sequence[BoardEvent]) -> None:
     decisions, states = _said(handle_all(handler_on(MemoryBoardLog()), [received(history)]))
 
@@ -240,7 +161,7 @@ def test_decisions_are_numbered_without_a_gap_and_versions_grow(history: Sequenc
 
 
 @settings(max_examples=250, deadline=None)
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_counters_equal_a_recount_from_decisions(history: Sequence[BoardEvent]) -> None:
     decisions, states = _said(handle_all(handler_on(MemoryBoardLog()), [received(history)]))
     present = {idea.idea_id: idea for idea in states}
@@ -292,7 +213,7 @@ def _root(pointers: dict[str, str], idea: str) -> str:
 
 
 @LAW
-@given(history=_HISTORIES, one=_NAMES, other=_NAMES)
+@given(history=HISTORIES, one=NAMES, other=NAMES)
 def test_unmerge_undoes_merge(history: Sequence[BoardEvent], one: int, other: int) -> None:
     board = _folded([event for event in history if event.board == BOARDS[0]])[BOARDS[0]]
     before = _states(board)
@@ -307,7 +228,7 @@ def test_unmerge_undoes_merge(history: Sequence[BoardEvent], one: int, other: in
 
 
 @LAW
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_commands_are_idempotent(history: Sequence[BoardEvent]) -> None:
     board = _folded([event for event in history if event.board == BOARDS[0]])[BOARDS[0]]
     for place, event in enumerate(history, start=1000):
@@ -325,7 +246,7 @@ def test_commands_are_idempotent(history: Sequence[BoardEvent]) -> None:
 
 
 @LAW
-@given(history=_HISTORIES)
+@given(history=HISTORIES)
 def test_offline_decides_what_the_service_decides(history: Sequence[BoardEvent]) -> None:
     good = [event for event in history if event.text is not None or event.type not in ("submitted", "revised")]
     decisions, states = _said(handle_all(handler_on(MemoryBoardLog()), [received(good)]))
