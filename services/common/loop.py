@@ -71,7 +71,7 @@ class Loop:
 
     async def step(self) -> int:
         """Take one batch through; return how many records were acknowledged."""
-        records = await self._retry("fetch", lambda: self._source.fetch(self._batch_records))
+        records = await self._retry("fetch", lambda: self._source.fetch(self._batch_records), paused=False)
         epoch = self._epoch  # of this very moment: nothing is awaited between the fetch and this
         async with self._busy:
             if epoch != self._epoch:
@@ -238,10 +238,11 @@ class Loop:
             for topic, count in Counter(map(_topic_of, outputs)).items():
                 self._metrics.published(topic, count)
 
-    async def _retry(self, what: str, call: Callable[[], Awaitable[T]]) -> T:
+    async def _retry(self, what: str, call: Callable[[], Awaitable[T]], *, paused: bool = True) -> T:
         def note(error: TransientError, wait: float) -> None:
             self.last_alive = time.monotonic()
-            self._source.pause()
+            if paused:
+                self._source.pause()
             self._metrics.retried(what)
             log.warning("retrying", what=what, error=str(error), wait_seconds=round(wait, 3))
 

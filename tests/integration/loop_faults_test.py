@@ -115,19 +115,6 @@ async def test_garbage_is_buried_byte_for_byte_with_its_headers_and_the_rest_goe
     assert worker.terminate() == 0
 
 
-async def test_an_output_that_cannot_be_confirmed_keeps_its_input_unacknowledged(outside: Broker, tiny: Tiny) -> None:
-    await outside.create(1, tiny.source, tiny.letters)  # no target
-    await outside.send(tiny.source, _numbered(10))
-    worker = tiny.start(GROUNDSWELL_RETRY_SECONDS="8")
-    assert worker.wait() == Exit.UNAVAILABLE
-    assert (await outside.committed(tiny.group, tiny.source)).get(0) is None
-    assert any(line["what"] == "publish" for line in worker.log("retrying"))
-    await outside.create(1, tiny.target)
-    tiny.start()
-    await _drained(outside, tiny)
-    assert _values(await outside.read(tiny.target)) == _values(_numbered(10))
-
-
 async def test_an_output_that_is_too_large_buries_its_input_alone(outside: Broker, tiny: Tiny) -> None:
     await _topics(outside, tiny)
     await outside.send(tiny.source, _numbered(3, _0=b"wide:1048000|0", _1=b"wide:2000000|1"))
