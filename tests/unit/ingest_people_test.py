@@ -213,3 +213,13 @@ def test_boards_follow_the_chain() -> None:
         e for e in front.events(feedback(1, id="2", board="docs", author={"alias": slack[c]})) if getattr(e, "type", "") == "persons_joined"
     ]
     assert [(c, b), (b, a)] == [(event.person_id, event.other_person_id) for event in links]
+
+
+def test_a_join_that_is_read_again_after_the_separation_shares_nothing_more() -> None:
+    front = Front()
+    again = join(0, SMALL, LARGE, number=1)
+    front.events(again, join(1, SMALL, LARGE, number=2, command="separate"), _on(0, LARGE, "product"))
+    front.events(again)
+    third = _person("slack:U1")
+    boards = [event.board for event in front.events(join(2, SMALL, third, number=3)) if event.TOPIC == "board.events"]
+    assert boards == []

@@ -69,7 +69,7 @@ def _point(ledger: Ledger, given: PersonCommand, entry: Entry) -> None:
         pair = (given.person_id, given.other_person_id)
         link = Link(entry.origin, into_id, pair) if entry.kind == _JOINED else Link(entry.origin, None)
         ledger.put(replace(person, links=(*person.links, link)[-ENTRIES_KEPT:]))
-    if entry.kind == _JOINED:
+    if ledger.person(person_id).into == into_id:
         # Boards are shared up the chain: whoever is joined further up must be announced there too.
         for above in ledger.chain(into_id):
             if not person.boards <= above.boards:

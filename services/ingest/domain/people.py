@@ -85,23 +85,45 @@ def _about_person(
     known = earlier(ledger.subject(given.subject), given, arrival)
     if isinstance(known, Drop | Reject):
         return unannounced(ledger, given, arrival, at) or known
-    person_id = known.person_id if known is not None else None
+    person_id = None if known is None else known.person_id
     if person_id is None:
         person_id = resolve(ledger, given.workspace, given.person, arrival)
-    person = ledger.person(person_id)
-    changed = newer(person)
-    if changed is None and known is None:
+    entry = _settled(ledger, given, person_id, arrival, at, newer=newer, known=known)
+    if entry.kind == _STALE:
         return unannounced(ledger, given, arrival, at) or STALE
-    if changed is not None and changed != person:
-        ledger.put(changed)
-    contact = note_contact(ledger, person_id, given.person, at)
-    entry = known
-    if entry is None:
-        entry = Entry(given.order, arrival.origin, given.digest, _KINDS[type(given)], person_id=person_id, contact=contact)
-        ledger.accept(given.subject, entry)
     return (*introduction(ledger, given, entry, arrival, at), _event(given, person_id, arrival, at, news))
 
 
+def _settled(
+    ledger: Ledger,
+    given: Profile | Preference | Activity,
+    person_id: str,
+    arrival: Arrival,
+    at: Micros,
+    *,
+    newer: _Newer,
+    known: Entry | None,
+) -> Entry:
+    """Return the entry of *given*, and make what follows of it so; on a redelivery it may be so already.
+
+    What came too late is entered as well: later records must not change what a redelivery of it becomes.
+    """
+    person = ledger.person(person_id)
+    changed = newer(person)
+    kind = known.kind if known is not None else _STALE if changed is None else _KINDS[type(given)]
+    contact = False
+    if kind != _STALE:
+        if changed is not None and changed != person:
+            ledger.put(changed)
+        contact = note_contact(ledger, person_id, given.person, at)
+    if known is not None:
+        return known
+    entry = Entry(given.order, arrival.origin, given.digest, kind, person_id=person_id, contact=contact)
+    ledger.accept(given.subject, entry)
+    return entry
+
+
+_STALE = "stale"
 _KINDS: Mapping[type[Profile | Preference | Activity], Literal["profile", "preference", "activity"]] = {
     Profile: "profile",
     Preference: "preference",
