@@ -196,6 +196,7 @@ POISON: list[tuple[str, bytes | None, str]] = [
     ("feedback.raw.email", b'{"message-id":"<2>","text":"hi","date":"yesterday"}', "bad_timestamp"),
     ("feedback.raw.email", b'{"message-id":"<2>","text":"hi","subject":7}', "mapping_failed"),
     ("feedback.raw.email", b'{"message-id":"<2>","text":"hi","date":7}', "bad_timestamp"),
+    ("feedback.raw.email", b'{"message-id":"<2>","text":"%s"}' % (b"> x\\n" * 60_000), "text_too_long"),
     ("feedback.raw.chat", b'{"event":{"text":"hi","ts":"1.0"}}', "mapping_failed"),
     ("feedback.raw.review", b"[1,2]", "missing_field"),
     ("people.raw", b'{"workspace":"lumora","updated_at":"2026-11-21T00:00:00Z"}', "missing_field"),

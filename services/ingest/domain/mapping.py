@@ -15,6 +15,9 @@ from services.ingest.domain.texts import STEPS, Step
 
 _PLAIN_PATH = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*")
 
+STEPS_LIMIT = 200_000
+"""Characters that steps are taken on: a worker must not spend seconds on one hostile mail."""
+
 Search: TypeAlias = Callable[[Any], Any]
 
 
@@ -83,6 +86,8 @@ class FieldMapping:
             value = str(value)
         if not isinstance(value, str):
             raise fault("wrong_type", f"{self.name}: expected text at {self.expression}")
+        if self.steps and len(value) > STEPS_LIMIT:
+            raise fault("text_too_long", f"{self.name}: {len(value)} characters at {self.expression}; steps take {STEPS_LIMIT}")
         for step in self.steps:
             value = STEPS[step](value)
         return f"{self.prefix}{value}"
