@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -91,13 +91,18 @@ def partition_of(key: bytes, partitions: int) -> int:
     return _hash(key) % partitions
 
 
-async def closing(what: str, close: Awaitable[None]) -> None:
-    """Await *close*, but not for long: the process is about to end, and a broker that is away must not keep it."""
-    try:
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await close
-    except (KafkaError, TimeoutError) as error:
-        log.warning("not_closed", what=what, error=type(error).__name__)
+async def closing(what: str, close: Coroutine[Any, Any, None]) -> None:
+    """Await *close*, but not for long, and whatever comes of it: a broker that is away must not keep a process that is about to end.
+
+    In a task of its own, for aiokafka may end it by a cancellation that nobody asked for.
+    """
+    task = asyncio.create_task(close)
+    await asyncio.wait((task,), timeout=_CLOSE_SECONDS)
+    if not task.done():
+        task.cancel()
+        log.warning("not_closed", what=what, error="timeout")
+    elif task.cancelled() or task.exception() is not None:
+        log.warning("not_closed", what=what, error="cancelled" if task.cancelled() else type(task.exception()).__name__)
 
 
 class KafkaSink:
