@@ -83,6 +83,7 @@ class Database:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
+            self._close()
             raise ConfigurationError(
                 f"{self._path} is in use by another worker; a SQLite store allows one worker a service: "
                 "stop it, or set GROUNDSWELL_STORE_URL to a MongoDB for more"

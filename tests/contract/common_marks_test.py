@@ -1,0 +1,58 @@
+"""Crash marks: one suite over memory, SQLite and MongoDB."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from services.common.crash import CrashMark, CrashMarks
+from services.common.mongo import MongoCrashMarks, MongoStore
+from services.common.sqlite import Database, SqliteCrashMarks
+from tests.support.memory import MemoryMarks
+
+_MARK = CrashMark("board.events", 3, 17, 40, 0)
+
+
+@pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+async def marks(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CrashMarks]:
+    match request.param:
+        case "memory":
+            yield MemoryMarks()
+        case "sqlite":
+            database = Database(tmp_path / "marks.db", "")
+            await database.open()
+            yield SqliteCrashMarks(database)
+            await database.close()
+        case _:
+            url = os.environ["GROUNDSWELL_TEST_MONGO_URL"].rstrip("/")
+            store = MongoStore(f"{url}/marks-{uuid4().hex[:12]}")
+            yield MongoCrashMarks(store)
+            await store.client.drop_database(store.database.name)
+            store.close()
+
+
+async def test_nothing_is_marked_at_first(marks: CrashMarks) -> None:
+    assert list(await marks.load([("board.events", 3)])) == []
+
+
+async def test_a_mark_is_kept_replaced_and_forgotten_however_often(marks: CrashMarks) -> None:
+    later = CrashMark("board.events", 3, 20, 40, 2)
+    for mark in (_MARK, _MARK, later, later):
+        await marks.put(mark)
+    assert list(await marks.load([("board.events", 3)])) == [later]
+    for _ in range(2):
+        await marks.clear("board.events", 3)
+        assert list(await marks.load([("board.events", 3)])) == []
+
+
+async def test_only_the_partitions_asked_for_are_answered(marks: CrashMarks) -> None:
+    others = [CrashMark("board.events", 4, 1, 1, 1), CrashMark("people.events", 3, 2, 2, 1)]
+    for mark in (_MARK, *others):
+        await marks.put(mark)
+    assert set(await marks.load([("board.events", 3), ("people.events", 3), ("people.events", 9)])) == {_MARK, others[1]}
+    await marks.clear("board.events", 3)
+    assert set(await marks.load([("board.events", 4), ("people.events", 3)])) == set(others)
