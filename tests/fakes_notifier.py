@@ -105,6 +105,11 @@ class MemoryStore:
             if (row.state, row.attempt, row.due_at) == (old.state, old.attempt, old.due_at):
                 self.ledger[old.alert_id] = _advanced(row, new, row.history)
 
+    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
+        for row in list(self.ledger.values()):
+            if row.partition in partitions and row.due_at is not None and row.state == "pending":
+                self.ledger[row.alert_id] = replace(row, due_at=due_at)
+
     async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
         for row in list(self.ledger.values()):
             if row.alert.person_id in person_ids and row.state == "unreachable" and row.alert.created_at >= made_since:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from email.utils import parseaddr
 from typing import Any
@@ -14,7 +14,7 @@ from services.common.codec import Codec
 from services.common.events import Alert, Decision, PersonEvent
 from services.common.kafka import partition_of
 from services.common.mongo import MongoStore
-from services.common.ports import Route
+from services.common.ports import Assignment, Route
 from services.common.settings import Settings
 from services.common.sqlite import Database
 from services.common.store import open_store
@@ -78,7 +78,7 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
             )
             due = DueRows(store.port, codec, clock, settings.outbox_due_records)
             try:
-                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=boards, tick=due)
+                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=_Together((boards, due)), tick=due)
             finally:
                 await mailer.close()
 
@@ -92,6 +92,21 @@ def routes(codec: Codec, people: PeopleHandler, boards: BoardHandler, outbox: Ou
         Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.handle),
         Route(Alert.TOPIC, codec.decoder(Alert), outbox.handle),
     ]
+
+
+class _Together:
+    """Tells several of what this worker owns."""
+
+    def __init__(self, parts: Sequence[Assignment]) -> None:
+        self._parts = parts
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        for part in self._parts:
+            await part.assigned(partitions)
+
+    async def revoked(self) -> None:
+        for part in self._parts:
+            await part.revoked()
 
 
 def _sqlite(database: Database) -> Store:

@@ -86,6 +86,9 @@ class LedgerStore(Protocol):
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Replace each (old, new) if state, attempt and due time are still the old one's; others stay as they are."""
 
+    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
+        """Make the pending rows of *partitions* that have a due time due at *due_at*; repeating the call changes nothing."""
+
     async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
         """Make the unreachable rows of *person_ids* that were made since then due at *due_at*; repeating the call changes nothing."""
 

@@ -220,6 +220,14 @@ async def test_a_due_row_is_taken_up_once(store: Store) -> None:
     await store.take_up([])
 
 
+async def test_what_was_taken_up_is_due_again_at_once_when_it_may_be_lost(store: Store) -> None:
+    taken = row("taken", due_at=900)
+    await store.add([taken, row("direct"), row("elsewhere", due_at=900, partition=0), row("waiting", state="deferred", due_at=900)])
+    for _ in range(2):
+        await store.expire({1, 2}, 50)
+        assert await store.due({0, 1, 2}, 50, 10) == [replace(taken, due_at=50)]
+
+
 async def test_waking_concerns_young_unreachable_rows(store: Store) -> None:
     young, old, sent, other = row("young"), row("old", created_at=50), row("sent"), row("other", person="bob")
     await store.add([young, old, sent, other])

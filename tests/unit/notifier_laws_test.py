@@ -178,8 +178,11 @@ class Story:
         if self.server == "down":
             return POSTPONED
         if self.server == "refuses":
+            refused = self.world.row_of_mail(mail.message_id).alert_id
+            self.told = [row for row in self.told if row.alert_id != refused]  # taken, a crash, refused: nobody can know
             return Refused("the mail server said 550 no")
         row = self.world.row_of_mail(mail.message_id)
+        assert row.trying, "the server is asked before the ledger says so"
         if row.alert_id in {other.alert_id for other in self.told}:
             assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
             self.crashes[row.alert_id] -= 1

@@ -56,6 +56,7 @@ class World:
 
     def restart(self) -> None:
         """Begin a new process: nothing in memory, everything in the store."""
+        self._assigned = False
         manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000)
         boards = BoardHandler(self.store, CODEC, self.statuses, partition_of)
         outbox = OutboxHandler(
@@ -152,6 +153,9 @@ class World:
 
     async def tick(self, *, publish: bool = True) -> int:
         """Let what is due go on; return how much was."""
+        if not self._assigned:
+            await self._due.assigned(frozenset(range(PARTITIONS)))
+            self._assigned = True
         outputs = await self._due.due(frozenset(range(PARTITIONS)))
         if publish:
             self._publish(outputs)
@@ -161,13 +165,13 @@ class World:
 
     async def settle(self) -> None:
         """Go on until nothing is left to do, letting as much time pass as it takes."""
-        for _ in range(200):
+        for _ in range(500):
             while any(self.positions[topic] < len(self.records[topic]) for topic in TOPICS):
                 for topic in TOPICS:
                     await self.pump(topic, 1000)
             if not any(row.state in ("pending", "deferred") for row in self.store.ledger.values()):
                 return
-            self.clock.time += 1000 * SECOND
+            self.clock.time += 200 * SECOND
             await self.tick()
         raise AssertionError(f"unsettled: {[(row.state, row.attempt, row.due_at) for row in self.store.ledger.values()]}")
 
@@ -212,4 +216,4 @@ def key() -> str:
 
 def without_attempts(row: Row) -> Row:
     """Return what a row's board decided, without what became of it."""
-    return replace(row, state="pending", attempt=0, due_at=None, failures=0, first_failed_at=None, history=())
+    return replace(row, state="pending", attempt=0, due_at=None, trying=False, failures=0, first_failed_at=None, history=())

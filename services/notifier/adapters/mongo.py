@@ -193,6 +193,12 @@ class MongoNotifierStore:
             async with mongo_errors():
                 await self._ledger.bulk_write(updates, ordered=False)
 
+    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
+        """Make the pending rows of *partitions* that have a due time due at *due_at*."""
+        wanted = {"partition": {"$in": sorted(partitions)}, "due_at": {"$gt": 0}, "state": "pending"}
+        async with mongo_errors():
+            await self._ledger.update_many(wanted, {"$set": {"due_at": due_at}})
+
     async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
         """Make the unreachable rows of *person_ids* that were made since then due at *due_at*."""
         wanted = {"person": {"$in": list(person_ids)}, "state": "unreachable", "created_at": {"$gte": made_since}}

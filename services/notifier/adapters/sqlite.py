@@ -190,6 +190,13 @@ class SqliteStore:
                 [(*_progress(new), old.alert_id, old.state, old.attempt, old.due_at) for old, new in changes],
             )
 
+    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
+        """Make the pending rows of *partitions* that have a due time due at *due_at*."""
+        await self._write_all(
+            "UPDATE ledger SET due_at = ? WHERE partition IN (SELECT value FROM json_each(?)) AND due_at IS NOT NULL AND state = 'pending'",
+            [(due_at, _many(sorted(partitions)))],
+        )
+
     async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
         """Make the unreachable rows of *person_ids* that were made since then due at *due_at*."""
         await self._write_all(

@@ -164,9 +164,9 @@ def told_before(others: Sequence[Row]) -> Row | None:
 def told_first(row: Row, others: Sequence[Row]) -> Row | None:
     """Return the one of *others* that is on its way and comes before *row*: one that may have gone out, else an older one.
 
-    An order (by id where they are of one age), so that two rows never wait for each other.
+    An order, so that two rows never wait for each other: that in which their board made them, and in which the outbox brings them.
     """
-    mine = (row.alert.created_at, row.alert_id)
+    mine = (row.sequence, row.ordinal)
     waiting = [other for other in others if other.state in ("pending", "deferred")]
-    before = (other for other in waiting if other.trying or (other.wanted and (other.alert.created_at, other.alert_id) < mine))
+    before = (other for other in waiting if other.trying or (other.wanted and (other.sequence, other.ordinal) < mine))
     return next(before, None)

@@ -59,7 +59,8 @@ def decide(row: Row, audience: Audience, others: Sequence[Row], now: Micros) -> 
         return Silence("unreachable", "the e-mail address on file is not one that can be written to")
     first = None if row.trying else told_first(row, others)
     if first is not None:
-        return Wait(max(first.due_at or 0, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
+        tried_at = first.due_at if first.state == "deferred" and first.due_at is not None else now
+        return Wait(max(tried_at, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
     return Send(address)
 
 

@@ -13,7 +13,7 @@ from services.notifier.domain.telling import SECOND
 from services.notifier.ports import LedgerStore
 
 _LEASE: Micros = 900 * SECOND
-"""So long a row that was taken up may be on its way before it counts as lost: longer than any lag of a worker that lives."""
+"""So long a row that was taken up may be on its way before it counts as lost, even where no worker died."""
 
 
 class DueRows:
@@ -25,11 +25,18 @@ class DueRows:
         self._clock = clock
         self._limit = limit
 
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Look again at what another worker, or this one before it died, took up and may not have published."""
+        await self._ledger.expire(partitions, self._clock.now())
+
+    async def revoked(self) -> None:
+        """Nothing is held in memory."""
+
     async def due(self, partitions: frozenset[int]) -> Sequence[Output]:
         """Return the next attempt of at most *limit* rows that are due.
 
-        Each is written down as on its way first; if the outputs are lost with the process, it is due again after the lease, with the
-        same attempt number. Should both arrive, the second finds the row no longer pending.
+        Each is written down as on its way first; if the outputs are lost with the process, it is due again once its partition is
+        assigned again, with the same attempt number. Should both arrive, the second finds the row no longer pending.
         """
         now = self._clock.now()
         rows = await self._ledger.due(partitions, now, self._limit)
