@@ -93,6 +93,7 @@ class MailSink:
         try:
             controller.start()
         except OSError as error:
+            controller.loop.close()
             raise ConfigurationError(f"port {self._asked_port} on {_HOST} cannot be opened ({error.strerror}); name a free one") from error
         self._controller = controller
 
