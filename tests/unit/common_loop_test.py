@@ -91,6 +91,7 @@ def test_records_fetched_before_a_revocation_come_again_after_it() -> None:
         rig.loop._epoch += 1
         await revoking
         assert await step == 0
+        assert rig.loop._steps_back_in_a_row == 0, "that is no trouble"
         rig.loop.on_assigned(rig.source.reassign())
         while not rig.log.drained():
             await rig.loop.step()
