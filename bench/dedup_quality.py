@@ -1,0 +1,185 @@
+"""Measures how well dedup's own decisions gather the texts of labelled boards, beside other ways of clustering them.
+
+    python -m bench.dedup_quality FILE... [--answers N] [--seeds 3] [--json] [--vectors FOLDER] [--baselines]
+
+Each board is decided text by text in a seeded shuffle, past only, and judged as it stands after the last text. With ``--answers N`` a
+moderator, who knows the labels, looks in N times, evenly spread over the stream, and answers the question on top of the board's list:
+yes where most texts of both ideas have one label. FILE holds one JSON object a line: ``id``, ``text``, ``label``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import hashlib
+import importlib
+import json
+import random
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.labelled import Quality, Text, mean, quality, read_board
+from services.common import ids
+from services.common.events import BoardEvent
+from services.common.settings import load_settings
+from services.dedup.domain.board import Board
+from services.dedup.domain.decide import decide
+from services.dedup.offline import open_encoder
+from services.dedup.ports import Encoder
+from services.dedup.settings import DedupSettings
+
+_WORKSPACE, _BOARD = "bench", "board"
+_ORACLE_THRESHOLDS = np.arange(0.30, 1.0, 0.02)
+_PRIOR_TEXTS = 20
+
+Vectors = dict[str, NDArray[np.float32]]
+Way = Callable[[Sequence[Text], Vectors], Quality]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print; return the process's exit status."""
+    asked = _asked(arguments)
+    encoder = open_encoder(load_settings(DedupSettings))
+    ways: dict[str, Way] = {"every text its own idea": lambda items, _: _judge(items, [item.id for item in items])}
+    if asked.baselines:
+        ways["agglomerative, centred, the board's best threshold"] = _agglomerative
+    ways["dedup"] = lambda items, vectors: _dedup(items, vectors, encoder.dimensions, 0)
+    if asked.answers:
+        ways[f"dedup, {asked.answers} answers"] = lambda items, vectors: _dedup(items, vectors, encoder.dimensions, asked.answers)
+    found: dict[str, dict[str, Quality]] = {way: {} for way in ways}
+    for file in asked.files:
+        items = read_board(file)
+        vectors = _encoded(items, encoder, asked.vectors)
+        for way, cluster in ways.items():
+            found[way][file.stem] = mean([cluster(_shuffled(items, seed), vectors) for seed in range(asked.seeds)])
+    for boards in found.values():
+        boards["macro"] = mean(list(boards.values()))
+    _print(found, as_json=asked.json)
+    return 0
+
+
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.dedup_quality", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    parser.add_argument("--answers", type=int, default=0, help="of a moderator, a board")
+    parser.add_argument("--seeds", type=int, default=3, help="shuffles to average over")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--vectors", type=Path, help="keep and reuse the vectors of each board here")
+    parser.add_argument("--baselines", action="store_true", help="also batch clustering with an oracle's threshold; needs scikit-learn")
+    return parser.parse_args(arguments)
+
+
+def _shuffled(items: Sequence[Text], seed: int) -> list[Text]:
+    return random.Random(seed).sample(items, len(items))
+
+
+def _encoded(items: Sequence[Text], encoder: Encoder, folder: Path | None) -> Vectors:
+    """Encode each distinct text once, or read what was kept in *folder* for these texts and this model."""
+    texts = sorted({item.text for item in items})
+    if folder is None:
+        return {text: encoder.encode([text])[0] for text in texts}
+    digest = hashlib.blake2b("\0".join([encoder.model, *texts]).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    kept = folder / f"{digest}.npy"
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(kept, np.vstack([encoder.encode([text])[0] for text in texts]))
+    return dict(zip(texts, np.load(kept), strict=True))
+
+
+def _judge(items: Sequence[Text], found: Sequence[str]) -> Quality:
+    return quality([item.label for item in items], found)
+
+
+def _dedup(items: Sequence[Text], vectors: Vectors, dimensions: int, answers: int) -> Quality:
+    board = Board(_WORKSPACE, _BOARD, dimensions)
+    moderator = _Moderator(board, {_feedback(item.id): item.label for item in items})
+    for place, item in enumerate(items):
+        decide(board, _submitted(place, item), f"bench/0/{place}", vectors.__getitem__)
+        for _ in range((place + 1) * answers // len(items) - place * answers // len(items)):
+            moderator.answer()
+    return _judge(items, [board.root_of(board.idea_of(_feedback(item.id)) or "") for item in items])
+
+
+class _Moderator:
+    """Knows the labels; answers one question at a time."""
+
+    def __init__(self, board: Board, labels: dict[str, str]) -> None:
+        self._board = board
+        self._labels = labels
+        self._answers = 0
+
+    def answer(self) -> None:
+        """Accept or dismiss the question on top of the board's list, if there is one."""
+        board = self._board
+        pairs = [pair for pair, state in board.suggestions.items() if state == "open" and board.root_of(pair[0]) != board.root_of(pair[1])]
+        if not pairs:
+            return
+        one, other = pairs[-1]
+        self._answers += 1
+        said = "accept" if self._label(one) == self._label(other) else "dismiss"
+        event = _event(f"answer-{self._answers}", type="commanded", command=said, idea_id=one, other_idea_id=other, actor="moderator")
+        decide(board, event, f"bench/1/{self._answers}", _no_vector)
+
+    def _label(self, idea: str) -> str:
+        """Return the label of most of the idea's whole family; of equals that of the earliest text."""
+        family = self._board.merges.below(self._board.root_of(idea))
+        counts = Counter(self._labels[feedback] for member in family for feedback in self._board.ideas[member].links)
+        return counts.most_common(1)[0][0]
+
+
+def _no_vector(text: str) -> NDArray[np.float32]:
+    raise AssertionError(f"an answer encodes nothing: {text}")
+
+
+def _feedback(external: str) -> str:
+    return ids.feedback_id(_WORKSPACE, _BOARD, external)
+
+
+def _submitted(place: int, item: Text) -> BoardEvent:
+    feedback = _feedback(item.id)
+    person = ids.person_id(_WORKSPACE, f"feedback:{feedback}")
+    said = {"feedback_id": feedback, "external_id": item.id, "person_id": person, "text": item.text}
+    return _event(f"text-{place}", type="submitted", **said)
+
+
+def _event(name: str, **fields: str) -> BoardEvent:
+    common = {"event_id": ids.event_id(_WORKSPACE, name, "0"), "workspace": _WORKSPACE, "board": _BOARD, "source": "bench"}
+    return BoardEvent(occurred_at=0, ingested_at=0, origin=f"bench/{name}", **common, **fields)  # type: ignore[arg-type]
+
+
+def _agglomerative(items: Sequence[Text], vectors: Vectors) -> Quality:
+    """Cluster by average linkage over the whole board at once, cut where its labels like it best: no real system could."""
+    cluster = importlib.import_module("sklearn.cluster").AgglomerativeClustering
+    rows = np.vstack([vectors[item.text] for item in items])
+    rows = rows - rows.sum(axis=0) / (_PRIOR_TEXTS + len(rows))
+    rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-3)
+    distances = np.clip(1 - rows @ rows.T, 0, 2)
+    cuts = (
+        cluster(n_clusters=None, metric="precomputed", linkage="average", distance_threshold=1 - least).fit(distances).labels_
+        for least in _ORACLE_THRESHOLDS
+    )
+    return max((_judge(items, [str(idea) for idea in cut]) for cut in cuts), key=lambda one: one.f1)
+
+
+def _print(found: dict[str, dict[str, Quality]], *, as_json: bool) -> None:
+    if as_json:
+        json.dump({way: {board: dataclasses.asdict(one) for board, one in boards.items()} for way, boards in found.items()}, sys.stdout)
+        print()
+        return
+    print(f"{'':20} {'B³ P':>6} {'R':>6} {'F1':>6} {'pair':>6} {'ARI':>6} {'V':>6} {'false':>6} {'miss':>6} {'ideas':>6}")
+    for way, boards in found.items():
+        print(way)
+        for board, one in boards.items():
+            shares = (one.precision, one.recall, one.f1, one.pair_f1, one.ari, one.v, one.false_merges, one.misses)
+            print(f"  {board:18} {' '.join(f'{share:6.3f}' for share in shares)} {one.clusters:6.0f}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
