@@ -57,8 +57,7 @@ async def memory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
             yield SqliteMemory(database)
             await database.close()
         case _:
-            base, _, options = str(_MONGO).partition("?")
-            store = MongoStore(f"{base.rpartition('/')[0]}/ingest_{uuid.uuid4().hex[:12]}{options and '?' + options}")
+            store = MongoStore(f"{_MONGO}/ingest_{uuid.uuid4().hex[:12]}")
             yield MongoMemory(store)
             await store.client.drop_database(store.database.name)
             store.close()

@@ -21,7 +21,8 @@ func main() {
 	server, err := ferretdb.New(&ferretdb.Config{
 		Listener:  ferretdb.ListenerConfig{TCP: *listen},
 		Handler:   "sqlite",
-		SQLiteURL: "file:" + *data,
+		// The page cache survives a killed server; a machine that loses power is not what this one is for.
+		SQLiteURL: "file:" + *data + "?_pragma=synchronous(normal)",
 	})
 	if err != nil {
 		log.Fatal(err)

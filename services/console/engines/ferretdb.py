@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -17,19 +18,35 @@ HOME = ROOT / ".groundswell" / "engines" / "ferretdb"
 _SOURCE = ROOT / "deploy" / "engines" / "ferretdb"
 _PROCESSES = HOME / "processes.json"
 _START_SECONDS = 30
+_MODULE = "github.com/FerretDB/FerretDB"
 
 
 def build() -> Path:
-    """Return the server's binary; built again when its source has changed."""
+    """Return the server's binary; built again when its source has changed.
+
+    FerretDB's own source is patched first (``ferretdb.patch`` beside its main): as published, its SQLite backend's updates are not
+    atomic, an ordered insert goes on after its hundredth document although one before was refused, and only a filter of nothing but
+    ``{_id: value}`` is served by an index.
+    """
     parts = sorted(path for path in _SOURCE.iterdir() if path.is_file())
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
     binary = HOME / f"ferretdb-{digest}"
     if not binary.exists():
-        go = daemon.tool("go", "to build FerretDB")
-        HOME.mkdir(parents=True, exist_ok=True)
-        part = binary.with_suffix(".part")
-        daemon.run([go, "build", "-o", str(part), "."], _SOURCE, {"GOFLAGS": "-mod=readonly"})
-        part.rename(binary)
+        go, patch = daemon.tool("go", "to build FerretDB"), daemon.tool("patch", "to build FerretDB")
+        folder = HOME / "build"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(_SOURCE, folder)
+        found = json.loads(daemon.run([go, "mod", "download", "-json", _MODULE], folder))
+        copied = folder / "patched"
+        shutil.copytree(found["Dir"], copied, copy_function=shutil.copyfile)
+        copied.chmod(0o755)
+        for path in copied.rglob("*"):
+            path.chmod(0o755 if path.is_dir() else 0o644)  # Go keeps its modules read-only
+        daemon.run([patch, "-p1", "--forward", "-i", str(folder / "ferretdb.patch")], copied)
+        daemon.run([go, "mod", "edit", "-replace", f"{_MODULE}=./patched"], folder)
+        daemon.run([go, "build", "-o", str(binary.with_suffix(".part")), "."], folder, {"GOFLAGS": "-mod=mod"})
+        binary.with_suffix(".part").rename(binary)
+        shutil.rmtree(folder)
     return binary
 
 
