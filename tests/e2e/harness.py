@@ -23,10 +23,25 @@ from services.console.embedded.stack import StackState, read_state, stack_kafka
 from services.console.lag import measure_from
 from services.console.publishing import chunks
 from services.console.topics import wanted_topics
+from tests.support.fresh import empty_kafka
 
 _START_SECONDS = 150.0
 _QUIET_SECONDS = 150.0
 _LOOK_AGAIN_SECONDS = 0.3
+
+
+BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
+"""An Apache Kafka for the stack under test, instead of the embedded broker; its topics are made anew."""
+MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
+"""A MongoDB, used beside such a Kafka only; the stack takes databases of its own there."""
+
+
+def engines() -> list[str]:
+    """Return the options of ``groundswell up`` that name the engines of this run."""
+    if BOOTSTRAP not in os.environ:
+        return []
+    store = ["--store", os.environ[MONGO_URL]] if MONGO_URL in os.environ else []
+    return ["--bootstrap", os.environ[BOOTSTRAP], *store]
 
 
 class StackProcess:
@@ -37,8 +52,10 @@ class StackProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> StackProcess:
+        if BOOTSTRAP in os.environ:
+            empty_kafka(os.environ[BOOTSTRAP])
         out = (self.folder.parent / "up.out").open("wb")
-        command = [sys.executable, "-m", "services.console", "up", "--dir", str(self.folder)]
+        command = [sys.executable, "-m", "services.console", "up", "--dir", str(self.folder), *engines()]
         # Small batches, so that a crash comes in the middle of the input.
         self._process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, "GROUNDSWELL_BATCH_RECORDS": "50"})
         out.close()

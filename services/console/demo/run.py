@@ -23,7 +23,7 @@ from services.console.demo.choosing import closest_miss, mailable
 from services.console.demo.conservation import Check, checks, told_check
 from services.console.demo.report import print_report
 from services.console.demo.sample import BOARD, WORKSPACE, Sample, bundled, from_file, opt_out
-from services.console.embedded.stack import Stack
+from services.console.embedded.stack import Engines, Stack
 from services.console.failures import CommandFailed, ExitCode
 from services.console.ideas import BoardView
 from services.console.lag import measure_from
@@ -37,8 +37,8 @@ _ANSWER_SECONDS = 60.0
 _STEP_SECONDS = 0.25
 
 
-async def run_demo(out: Console, source: Path | None) -> bool:
-    """Run the demo on *source*, by default the bundled sample; tell whether everything was conserved.
+async def run_demo(out: Console, source: Path | None, engines: Engines) -> bool:
+    """Run the demo on *source*, by default the bundled sample, and on *engines*; tell whether everything was conserved.
 
     Raises:
         CommandFailed: The file cannot be used, or the stack stalled; its logs are kept then.
@@ -50,7 +50,7 @@ async def run_demo(out: Console, source: Path | None) -> bool:
     conserved = False
     try:
         out.print(f"[bold]Groundswell[/bold]: {sample.title}; broker, mail sink and four services start on this machine …")
-        async with Stack(folder, lambda line: out.print(line, markup=False)) as stack:
+        async with Stack(folder, lambda line: out.print(line, markup=False), engines=engines) as stack:
             out.print(f"ready after {time.monotonic() - began:.1f} s")
             async with Cluster(stack.kafka) as cluster, await cluster.tail(sorted(wanted_topics())) as tail:
                 conserved = await Demo(out, stack, cluster, tail, sample).run()

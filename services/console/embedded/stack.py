@@ -1,6 +1,7 @@
 """The embedded stack: Tansu, a mail sink and the four services, each a process of its own, under one folder.
 
-``stack.json`` in that folder tells other commands where it is. Tansu keeps nothing, so every run begins with empty stores.
+``stack.json`` in that folder tells other commands where it is. Tansu keeps nothing, so every run begins with empty stores; an Apache
+Kafka and a MongoDB that run already can take its and SQLite's place.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import os
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -35,6 +37,7 @@ MODELS = STACK_FOLDER / "models"
 """Exported models, which outlive a run: an export takes longer than a start."""
 _READY_SECONDS = 120.0
 _STOP_SECONDS = 25.0
+_KAFKA_SESSION_MS = 10_000
 
 
 @dataclass(slots=True)
@@ -71,6 +74,16 @@ def read_state(folder: Path) -> StackState | None:
     return state if state.is_running() else None
 
 
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """What a stack uses instead of starting it: Tansu is a process of its own, SQLite files lie under its folder."""
+
+    bootstrap_servers: str | None = None
+    """An Apache Kafka whose topics, if there are any, are empty."""
+    store_url: str | None = None
+    """A MongoDB without the name of a database: each service of each run has one of its own there."""
+
+
 def stack_kafka(bootstrap_servers: str) -> KafkaSettings:
     """Return how clients talk to the embedded broker."""
     return KafkaSettings(bootstrap_servers=bootstrap_servers, idempotence=False, session_timeout_ms=6_000)
@@ -83,12 +96,17 @@ class Stack:
         folder: Holds state, stores and logs. Must be empty, or hold an earlier run's, which is removed.
         say: Told in one line what a person should know (a service that ended, one that is slow).
         environment: More settings for the services.
+        engines: What runs already.
     """
 
-    def __init__(self, folder: Path, say: Callable[[str], None], environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, say: Callable[[str], None], environment: Mapping[str, str] | None = None, engines: Engines | None = None
+    ) -> None:
         self._folder = folder.absolute()
         self._say = say
         self._environment = dict(environment or {})
+        self._engines = engines or Engines()
+        self._run = uuid.uuid4().hex[:8]
         self._processes: dict[str, Supervised] = {}
         self._ports: dict[str, int] = {}
         self._broker: EmbeddedBroker | None = None
@@ -97,6 +115,8 @@ class Stack:
     @property
     def kafka(self) -> KafkaSettings:
         """How to reach its broker."""
+        if self._engines.bootstrap_servers is not None:
+            return KafkaSettings(bootstrap_servers=self._engines.bootstrap_servers, session_timeout_ms=_KAFKA_SESSION_MS)
         if self._broker is None:
             raise TransientError("the embedded stack is not running")
         return stack_kafka(self._broker.bootstrap_servers)
@@ -115,15 +135,16 @@ class Stack:
         """Start everything; return once every service has its partitions.
 
         Raises:
-            ConfigurationError: The folder is in use or not ours, or a service refuses its settings.
+            ConfigurationError: The folder is in use or not ours, topics hold records, or a service refuses its settings.
             TransientError: A service is not ready within two minutes.
         """
         self._clear()
-        self._broker = EmbeddedBroker(self.logs / "broker.log")
         try:
-            self._broker.__enter__()
+            if self._engines.bootstrap_servers is None:
+                self._broker = EmbeddedBroker(self.logs / "broker.log")
+                self._broker.__enter__()
             async with Cluster(self.kafka) as cluster:
-                await apply_topics(cluster, partitions=PARTITIONS, replication=1)
+                await _make_topics(cluster)
             await self._start_processes()
             self._saving = asyncio.create_task(self._keep_state())
             await self._all_ready()
@@ -191,13 +212,15 @@ class Stack:
         kafka = self.kafka
         settings = {
             "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
+            "GROUNDSWELL_KAFKA_IDEMPOTENCE": str(kafka.idempotence).lower(),
             "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": str(kafka.session_timeout_ms),
             "GROUNDSWELL_TOPIC_PARTITIONS": str(PARTITIONS),
             "GROUNDSWELL_DATA_DIR": str(self._folder / "data"),
             "GROUNDSWELL_HTTP_PORT": str(self._ports[name]),
             "GROUNDSWELL_MODEL_CACHE": os.environ.get("GROUNDSWELL_MODEL_CACHE", str(MODELS.absolute())),
         }
+        if self._engines.store_url is not None:
+            settings["GROUNDSWELL_STORE_URL"] = store_of(self._engines.store_url, self._run, name)
         if name == "notifier":
             settings |= {"GROUNDSWELL_SMTP_HOST": "127.0.0.1", "GROUNDSWELL_SMTP_PORT": str(smtp_port)}
         return settings | self._environment
@@ -240,6 +263,23 @@ class Stack:
         }
         return StackState(
             os.getpid(), self.kafka.bootstrap_servers, str(self._folder / "data"), str(self.logs), str(self.mail_log), services
+        )
+
+
+def store_of(url: str, run: str, service: str) -> str:
+    """Return *url*, which names no database, with that of *service* in *run*."""
+    base, mark, options = url.partition("?")
+    return f"{base.rstrip('/')}/groundswell_{run}_{service}{mark}{options}"
+
+
+async def _make_topics(cluster: Cluster) -> None:
+    applied = await apply_topics(cluster, partitions=PARTITIONS, replication=1)
+    ends = await cluster.ends([topic.topic for topic in applied if topic.state == "unchanged"])
+    used = sorted({topic for (topic, _), end in ends.items() if end})
+    if used:
+        raise ConfigurationError(
+            f"the broker's topics hold records already ({', '.join(used[:3])}{', …' if used[3:] else ''}); "
+            "a stack begins with empty stores, so it wants empty topics too"
         )
 
 
