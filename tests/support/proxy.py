@@ -1,9 +1,10 @@
-"""A TCP proxy that can cut every connection and refuse new ones, while what lies behind it lives on."""
+"""A TCP proxy that can cut every connection and refuse new ones, delay, and lose answers, while what lies behind it lives on."""
 
 from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 from types import TracebackType
 
@@ -20,6 +21,10 @@ class TcpProxy:
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._is_cut = False
+        self.delay_seconds = 0.0
+        """So long each piece of data waits, in either direction."""
+        self.answers_to_lose = 0
+        """So many pieces of data from behind are swallowed, each with its connection: what was asked for has happened, unheard."""
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> TcpProxy:
@@ -46,6 +51,12 @@ class TcpProxy:
         with self._lock:
             self._is_cut = False
 
+    def _loses(self) -> bool:
+        with self._lock:
+            lost = self.answers_to_lose > 0
+            self.answers_to_lose -= lost
+        return lost
+
     def _accept(self) -> None:
         while True:
             try:
@@ -64,12 +75,15 @@ class TcpProxy:
                 continue
             with self._lock:
                 self._open |= {client, server}
-            for ends in ((client, server), (server, client)):
-                threading.Thread(target=self._carry, args=ends, daemon=True).start()
+            for *ends, answers in ((client, server, False), (server, client, True)):
+                threading.Thread(target=self._carry, args=(*ends, answers), daemon=True).start()
 
-    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+    def _carry(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
         with suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
+                time.sleep(self.delay_seconds)
+                if answers and self._loses():
+                    break
                 target.sendall(data)
         with self._lock:
             self._open.discard(source)

@@ -1,0 +1,152 @@
+"""One run: load, faults by seed, settling, judgement, and everything once more."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+from tests.faults.evidence import Evidence
+from tests.faults.folding import fold
+from tests.faults.injections import faults_of
+from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
+from tests.faults.world import Engine, World, opened
+
+_CHUNK_RECORDS = 12
+_CHUNK_SECONDS = 0.6
+_PAUSE_SECONDS = (0.5, 4.0)
+
+
+@dataclass
+class Report:
+    """What a run came to."""
+
+    seed: int
+    broken: Mapping[str, list[str]]
+    injected: Mapping[str, int]
+    deaths: Mapping[str, int]
+    exits: Mapping[str, int]
+    records: int
+    """How many were published from outside."""
+    settled_seconds: float
+    folder: str
+    samples: int
+    mails: int
+    facts: Mapping[str, int] = field(default_factory=dict)
+
+    def text(self) -> str:
+        """Return all of it, the first broken invariant first."""
+        lines = [f"seed {self.seed}: {self.records} records, {sum(self.deaths.values())} deaths {dict(self.exits)}"]
+        lines += [f"  injected {dict(self.injected)}; {self.samples} samples, {self.mails} mails, {dict(self.facts)}"]
+        lines += [f"  settled within {self.settled_seconds:.0f} s; logs and mails under {self.folder}"]
+        for name, words in self.broken.items():
+            lines += [f"  {name} is broken {len(words)} times:", *(f"    {word}" for word in words[:5])]
+        return "\n".join(lines) if self.broken else "\n".join([*lines, "  every invariant holds"])
+
+
+async def run(
+    engine: Engine,
+    seed: int,
+    seconds: float,
+    say: Callable[[str], None],
+    *,
+    only: Collection[str] | None = None,
+    patches: Mapping[str, str] | None = None,
+    deadly: bool = True,
+) -> Report:
+    """Run once.
+
+    Args:
+        engine: What it runs on.
+        seed: Decides load and faults; the machine decides when they meet.
+        seconds: For so long there is load, and faults.
+        say: Told of each fault.
+        only: The faults to choose from, by name; by default all that the engine allows.
+        patches: What ``tests.faults.patched`` does to each process of a service.
+        deadly: Whether one piece of feedback kills whoever groups it.
+    """
+    patches = {**({"dedup": "deadly_text"} if deadly else {}), **(patches or {})}
+    async with opened(engine, seed, say, patches) as world:
+        watching = asyncio.create_task(world.watch())
+        await world.publish(world.load.background())
+        loading = asyncio.create_task(_load(world, seconds, deadly=deadly))
+        await _hurt(world, loading, only)
+        await loading
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        settled = await world.settle(_all_told)
+        before = world.evidence(settled)
+        found = broken(before)
+        if not found:
+            found |= await _again(world, before)
+        return _report(world, before, found)
+
+
+async def _load(world: World, seconds: float, *, deadly: bool) -> None:
+    """Publish as long as it lasts; ship and merge ideas towards the end of each quarter."""
+    began = time.monotonic()
+    quarter = 0
+    while (passed := time.monotonic() - began) < seconds:
+        await world.publish(world.load.feedback(_CHUNK_RECORDS))
+        if passed > seconds * (quarter + 0.7) / 4:
+            quarter += 1
+            await _ship(world)
+            if deadly and quarter == 1:
+                await world.publish(world.load.deadly())
+        await asyncio.sleep(_CHUNK_SECONDS)
+    await _ship(world)
+
+
+async def _ship(world: World) -> None:
+    """Ship the idea of each of two boards that most people ask for, and merge another one into one of them."""
+    boards = fold(world.evidence())
+    where = {d["idea_id"]: d["board"] for d in world.evidence().facts("board.decisions") if d["type"] == "opened"}
+    ranked = sorted(boards.said().items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    fresh = [root for root, _ in ranked if root not in boards.shipped]
+    for root in fresh[:2]:
+        await world.publish(world.load.shipped(root, where[root]))
+        others = [other for other in fresh[2:] if where[other] == where[root]]
+        if others:
+            await world.publish(world.load.merged(world.rng.choice(others[:4]), root, where[root]))
+
+
+async def _hurt(world: World, loading: asyncio.Task[None], only: Collection[str] | None) -> None:
+    faults = {name: fault for name, fault in faults_of(world).items() if only is None or name in only}
+    names = [name for name, (_, weight) in faults.items() for _ in range(weight)]
+    while not loading.done() and names:
+        await asyncio.sleep(world.rng.uniform(*_PAUSE_SECONDS))
+        name = world.rng.choice(names)
+        await faults[name][0](world)
+        world.count(name)
+
+
+def _all_told(evidence: Evidence) -> bool:
+    return next(i4_everyone_hears_once(evidence), None) is None
+
+
+async def _again(world: World, before: Evidence) -> dict[str, list[str]]:
+    """Publish everything once more; nothing may change."""
+    world.say("everything again")
+    await world.publish(world.load.everything_again())
+    settled = await world.settle()
+    words = [*i7_saying_it_again_changes_nothing(before, world.evidence(settled))]
+    return {"I7": words} if words else {}
+
+
+def _report(world: World, evidence: Evidence, found: Mapping[str, list[str]]) -> Report:
+    return Report(
+        seed=world.seed,
+        broken=found,
+        injected=world.counts,
+        deaths=evidence.deaths,
+        exits=world.fleet.exits,
+        records=len(evidence.outside),
+        settled_seconds=evidence.settled_seconds,
+        folder=str(world.folder),
+        samples=len(evidence.samples),
+        mails=len(evidence.mails),
+        facts={
+            topic: len(evidence.facts(topic)) for topic in ("board.events", "board.decisions", "feedback.enriched", "notifications.log")
+        },
+    )

@@ -1,0 +1,161 @@
+"""The faults of a run, by name. Each hurts the world once, takes its time, and leaves it whole again."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeAlias
+
+from services.console.lag import consumed_topics
+from tests.faults.fleet import SERVICES
+from tests.faults.patched import CRASH_POINTS, MAIL_POINTS
+from tests.faults.smtp import MOODS
+from tests.faults.world import World
+from tests.support.groups import reset_group
+
+Fault: TypeAlias = Callable[[World], Awaitable[None]]
+
+_MOOD_SECONDS = 5.0
+_AWAY_SECONDS = (3.0, 12.0)
+_SLOW_SECONDS = 6.0
+
+
+async def kill(world: World) -> None:
+    """Kill -9 one worker of one service."""
+    service = world.rng.choice(SERVICES)
+    if world.rng.choice(world.fleet.members[service]).send(signal.SIGKILL):
+        world.say(f"killed {service}")
+
+
+async def kill_all(world: World) -> None:
+    """Kill -9 everyone at once."""
+    for member in world.fleet.everyone():
+        member.send(signal.SIGKILL)
+    world.say("killed everyone")
+
+
+async def crash_at_point(world: World) -> None:
+    """Let one worker die before or after a store write, a publication, a commit or a mail."""
+    service = world.rng.choice(SERVICES)
+    point = world.rng.choice(MAIL_POINTS if service == "notifier" and world.rng.random() < 0.5 else CRASH_POINTS)
+    member = world.rng.choice(world.fleet.members[service])
+    member.once = f"{point}:{world.rng.randint(1, 12)}"
+    world.say(f"{service} dies {member.once}")
+    member.send(signal.SIGKILL)
+
+
+async def rolling_restart(world: World) -> None:
+    """SIGTERM each worker of each service, one after another."""
+    world.say("rolling restart")
+    for service in SERVICES:
+        count = len(world.fleet.members[service])
+        await world.fleet.scale(service, 0)
+        await world.fleet.scale(service, count)
+
+
+async def zombie(world: World) -> None:
+    """SIGSTOP one worker for twice the session, then let it wake up; where the engine allows it, a successor works meanwhile."""
+    service = world.rng.choice(SERVICES)
+    if world.engine == "real":
+        await world.fleet.scale(service, 2)
+    member = world.fleet.members[service][0]
+    world.say(f"{service} sleeps")
+    if member.send(signal.SIGSTOP):
+        await asyncio.sleep(2 * world.session_seconds)
+        member.send(signal.SIGCONT)
+        await asyncio.sleep(2.0)
+    await world.fleet.scale(service, 1)
+
+
+async def storm(world: World) -> None:
+    """Grow a service from one worker to four and back, a step every session timeout."""
+    service = world.rng.choice(SERVICES)
+    for count in (2, 3, 4, 3, 2, 1):
+        world.say(f"{service}: {count} workers")
+        await world.fleet.scale(service, count)
+        await asyncio.sleep(world.session_seconds)
+
+
+async def store_away(world: World) -> None:
+    """Break every connection to the stores, and refuse new ones for a while."""
+    assert world.store is not None
+    seconds = world.rng.uniform(*_AWAY_SECONDS)
+    world.say(f"the stores are away for {seconds:.1f} s")
+    world.store.cut()
+    await asyncio.sleep(seconds)
+    world.store.restore()
+
+
+async def store_slow(world: World) -> None:
+    """Let everything between services and stores take long."""
+    assert world.store is not None
+    world.say("the stores are slow")
+    world.store.delay_seconds = 0.15
+    await asyncio.sleep(_SLOW_SECONDS)
+    world.store.delay_seconds = 0.0
+
+
+async def store_answers_lost(world: World) -> None:
+    """Let the stores do what they are asked, and lose what they answer."""
+    assert world.store is not None
+    world.store.answers_to_lose = world.rng.randint(2, 12)
+    world.say(f"{world.store.answers_to_lose} answers of the stores get lost")
+    await asyncio.sleep(3.0)
+    world.store.answers_to_lose = 0
+
+
+async def mail_server(world: World) -> None:
+    """Let the mail server be slow, busy, refusing or hanging, or close the connection instead of answering."""
+    world.sink.mood = world.rng.choice(MOODS)
+    world.say(f"the mail server is {world.sink.mood}")
+    await asyncio.sleep(_MOOD_SECONDS)
+    world.sink.mood = "kind"
+
+
+async def poison(world: World) -> None:
+    """Publish what nobody can use."""
+    world.say("poison")
+    await world.publish(world.load.poison(world.rng.randint(3, 10)))
+
+
+async def duplicates(world: World) -> None:
+    """Publish what was published before, three times, shuffled."""
+    world.say("duplicates")
+    await world.publish(world.load.duplicates(40))
+
+
+async def offsets_reset(world: World) -> None:
+    """Stop a service, set its group back to the beginning, start it."""
+    service = world.rng.choice(SERVICES)
+    world.say(f"{service} begins at 0 again")
+    count = len(world.fleet.members[service])
+    await world.fleet.scale(service, 0)
+    await reset_group(world.kafka.bootstrap_servers, f"groundswell-{service}", consumed_topics()[service])
+    await world.fleet.scale(service, count)
+
+
+EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
+    "kill": (kill, 8),
+    "crash point": (crash_at_point, 8),
+    "kill everyone": (kill_all, 1),
+    "rolling restart": (rolling_restart, 1),
+    "zombie": (zombie, 1),
+    "mail server": (mail_server, 3),
+    "poison": (poison, 2),
+    "duplicates": (duplicates, 2),
+    "offsets reset": (offsets_reset, 1),
+}
+"""Name → the fault and how often it comes beside the others."""
+WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
+    "storm": (storm, 1),
+    "store away": (store_away, 2),
+    "store slow": (store_slow, 1),
+    "store answers lost": (store_answers_lost, 2),
+}
+"""Those that need a store of several workers, behind a network."""
+
+
+def faults_of(world: World) -> Mapping[str, tuple[Fault, int]]:
+    """Return the faults that *world* can suffer."""
+    return EVERYWHERE if world.engine == "embedded" else {**EVERYWHERE, **WITH_SERVERS}

@@ -1,0 +1,192 @@
+"""Starts a service after patching it: so that it dies at a named point, or lacks one of its safeguards.
+
+``python -m tests.faults.patched SERVICE PATCH``, PATCH being a name of ``PATCHES``, with ``:N`` for the Nth time where it counts.
+The services themselves know nothing of this.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import runpy
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from aiosmtplib import SMTP
+from motor.motor_asyncio import AsyncIOMotorCollection
+
+from services.common import ids
+from services.common.kafka import KafkaSink
+from services.common.kafka_source import KafkaSource
+from services.common.loop import Loop
+from services.common.sqlite import Database
+from services.dedup.handler import DedupHandler
+from services.notifier.domain import board
+from tests.faults.evidence import CRASH_MARK
+
+Patch = Callable[[int], None]
+
+_STORE_WRITES = ("insert_one", "insert_many", "bulk_write", "replace_one", "update_many")
+
+
+def _die_around(owner: Any, method: str, *, after: bool, countdown: list[int]) -> None:
+    """Let the process kill itself before or after *method* of *owner* was awaited for the Nth time."""
+    original = getattr(owner, method)
+
+    async def dying(*args: Any, **kwargs: Any) -> Any:
+        countdown[0] -= 1
+        if countdown[0] == 0 and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        result = await original(*args, **kwargs)
+        if countdown[0] == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, method, dying)
+
+
+def _around_store(*, after: bool) -> Patch:
+    def patch(times: int) -> None:
+        countdown = [times]
+        _die_around(Database, "write", after=after, countdown=countdown)
+        for method in _STORE_WRITES:
+            _die_around_motor(AsyncIOMotorCollection, method, after=after, countdown=countdown)
+
+    return patch
+
+
+def _die_around_motor(owner: Any, method: str, *, after: bool, countdown: list[int]) -> None:
+    """The same for motor, whose methods return futures and look like functions to it."""
+    original = getattr(owner, method)
+
+    def dying(self: Any, *args: Any, **kwargs: Any) -> Any:
+        countdown[0] -= 1
+        if countdown[0] == 0 and not after:
+            os.kill(os.getpid(), signal.SIGKILL)
+        future = original(self, *args, **kwargs)
+        if countdown[0] == 0:
+            future.add_done_callback(lambda _: os.kill(os.getpid(), signal.SIGKILL))
+        return future
+
+    setattr(owner, method, dying)
+
+
+def _around_publish(*, after: bool) -> Patch:
+    def patch(times: int) -> None:
+        _die_around(KafkaSink, "publish", after=after, countdown=[times])
+
+    return patch
+
+
+def _around_commit(*, after: bool) -> Patch:
+    def patch(times: int) -> None:
+        _die_around(KafkaSource, "commit", after=after, countdown=[times])
+
+    return patch
+
+
+def _around_mail(*, after: bool) -> Patch:
+    def patch(times: int) -> None:
+        _die_around(SMTP, "sendmail", after=after, countdown=[times])
+
+    return patch
+
+
+def _deadly_text(_times: int) -> None:
+    """Whoever groups feedback with the mark raises what nobody expects."""
+    original = DedupHandler.handle
+
+    async def handle(self: DedupHandler, batch: Any) -> Any:
+        if any(CRASH_MARK in (received.event.text or "") for received in batch):
+            raise ZeroDivisionError
+        return await original(self, batch)
+
+    DedupHandler.handle = handle  # type: ignore[method-assign]
+
+
+def _no_guard(_times: int) -> None:
+    """Without the crash guard: what kills a batch is logged, and the batch acknowledged, as a stream framework would."""
+    original = Loop._take_batch
+
+    async def take_batch(self: Loop, route: Any, records: Any) -> None:
+        try:
+            await original(self, route, records)
+        except ZeroDivisionError:
+            await self._marks.clear(records[0].topic, records[0].partition)
+
+    Loop._take_batch = take_batch  # type: ignore[method-assign]
+    _deadly_text(0)
+
+
+def _no_awaited_delivery(_times: int) -> None:
+    """Without the awaited delivery: outputs are handed to the client, and the input is acknowledged at once."""
+    original = KafkaSink.publish
+    under_way: set[Any] = set()
+
+    async def publish(self: KafkaSink, outputs: Any) -> None:
+        async def later() -> None:
+            await asyncio.sleep(1.0)  # what a client that lingers does
+            await original(self, outputs)
+
+        under_way.add(asyncio.create_task(later()))
+
+    KafkaSink.publish = publish  # type: ignore[method-assign]
+
+
+def _no_unique_ledger(_times: int) -> None:
+    """Without the ledger's uniqueness: an alert's id counts up, so that each redelivery makes a row of its own."""
+    numbers = itertools.count(os.getpid() * 1_000)
+
+    def counted(workspace: str, idea: str, release: str, person: str) -> str:
+        return ids.alert_id(workspace, idea, release, f"{person}#{next(numbers)}")
+
+    setattr(board, "alert_id", counted)  # noqa: B010 - not exported, so a type checker would refuse the plain form
+
+
+def _no_pointers(_times: int) -> None:
+    """Without following pointers: whoever asked for what was merged into a shipped idea is not found."""
+
+    def root(_board: board.Board, idea: str) -> str:
+        return idea
+
+    def below(_board: board.Board, top: str) -> list[str]:
+        return [top]
+
+    for name, function in (("root", root), ("_below", below)):
+        setattr(board.Board, name, function)
+
+
+PATCHES: dict[str, Patch] = {
+    "before_store": _around_store(after=False),
+    "after_store": _around_store(after=True),
+    "before_publish": _around_publish(after=False),
+    "after_publish": _around_publish(after=True),
+    "before_commit": _around_commit(after=False),
+    "after_commit": _around_commit(after=True),
+    "before_mail": _around_mail(after=False),
+    "after_mail": _around_mail(after=True),
+    "deadly_text": _deadly_text,
+    "no_guard": _no_guard,
+    "no_awaited_delivery": _no_awaited_delivery,
+    "no_unique_ledger": _no_unique_ledger,
+    "no_pointers": _no_pointers,
+}
+CRASH_POINTS = ("before_store", "after_store", "before_publish", "after_publish", "before_commit", "after_commit")
+MAIL_POINTS = ("before_mail", "after_mail")
+
+
+def main() -> None:
+    """Patch, then run the service as its own command does."""
+    service, patches = sys.argv[1], sys.argv[2]
+    for patch in patches.split(","):
+        name, _, times = patch.partition(":")
+        PATCHES[name](int(times or 1))
+    sys.argv = [f"services.{service}"]
+    runpy.run_module(f"services.{service}", run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""One stack that is going to be hurt: broker, stores, mail server, workers, and who watches them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import tempfile
+import time
+import uuid
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from aiokafka.errors import KafkaError
+
+from services.common.errors import GroundswellError
+from services.common.records import Output
+from services.common.settings import KafkaSettings
+from services.console.cluster import Cluster, Tail
+from services.console.embedded.broker import EmbeddedBroker
+from services.console.embedded.stack import stack_kafka
+from services.console.lag import acknowledged, lags
+from services.console.publishing import chunks
+from services.console.topics import apply_topics, wanted_topics
+from tests.faults.evidence import Evidence, Sample
+from tests.faults.fleet import SERVICES, Fleet
+from tests.faults.load import Load
+from tests.faults.smtp import MoodySink
+from tests.support.fresh import empty_kafka
+from tests.support.proxy import TcpProxy
+
+Engine: TypeAlias = Literal["embedded", "real"]
+BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
+MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
+PARTITIONS = 4
+SESSION_SECONDS = {"embedded": 6, "real": 6}
+SETTLE_SECONDS = 120.0
+"""So long after the last fault, at most, somebody may be behind."""
+_LOOK_SECONDS = 0.3
+_TROUBLE = (GroundswellError, KafkaError, OSError, TimeoutError)
+MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
+
+
+@dataclass
+class World:
+    """What faults act upon."""
+
+    engine: Engine
+    seed: int
+    folder: Path
+    fleet: Fleet
+    sink: MoodySink
+    store: TcpProxy | None
+    """The way to the stores, where they are a server's."""
+    kafka: KafkaSettings
+    rng: random.Random
+    load: Load
+    say: Callable[[str], None]
+    samples: list[Sample] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """How often each fault was injected."""
+    cluster: Cluster = field(init=False)
+    tail: Tail = field(init=False)
+
+    @property
+    def session_seconds(self) -> float:
+        """For so long a worker may be silent before the group gives its partitions away."""
+        return SESSION_SECONDS[self.engine]
+
+    def count(self, fault: str) -> None:
+        """Note that *fault* was injected."""
+        self.counts[fault] = self.counts.get(fault, 0) + 1
+
+    async def publish(self, outputs: list[Output]) -> None:
+        """Publish from outside; while the broker is away, again and again, as a producer that wants to lose nothing does."""
+        for chunk in chunks(outputs):
+            while True:
+                try:
+                    await self.cluster.publish(chunk)
+                    break
+                except _TROUBLE:
+                    await asyncio.sleep(0.5)
+
+    async def look(self) -> int | None:
+        """Take a sample; return how many records are behind, or None while the broker does not say."""
+        try:
+            async with asyncio.timeout(20):
+                positions = await acknowledged(self.cluster, await self.cluster.topics())
+                await self.tail.catch_up()
+        except _TROUBLE:
+            return None
+        ends = self.tail.ends()
+        flat = {(service, *place): at for service, places in positions.items() for place, at in places.items()}
+        self.samples.append(Sample(flat, ends))
+        self.fleet.measure()
+        return sum(entry.lag for entry in lags(positions, ends))
+
+    async def watch(self) -> None:
+        """Take samples until cancelled."""
+        while True:
+            await self.look()
+            await asyncio.sleep(_LOOK_SECONDS)
+
+    async def settle(self, holds: Callable[[Evidence], bool] = lambda _: True) -> float:
+        """Wait until nobody is behind and *holds*; return how many seconds that took, or the limit where it did not come."""
+        began = time.monotonic()
+        while (passed := time.monotonic() - began) < SETTLE_SECONDS:
+            if await self.look() == 0 and holds(self.evidence()):
+                return passed
+            await asyncio.sleep(_LOOK_SECONDS)
+        return passed
+
+    def evidence(self, settled_seconds: float = 0.0) -> Evidence:
+        """Return what there is to judge now."""
+        mails = [json.loads(line) for line in (self.folder / "mail.jsonl").read_text().splitlines()]
+        records = {topic: tuple(found) for topic, found in self.tail.records.items()}
+        return Evidence(
+            records,
+            mails,
+            tuple(self.samples),
+            dict(self.fleet.deaths),
+            settled_seconds,
+            SETTLE_SECONDS,
+            dict(self.fleet.peak_bytes),
+        )
+
+
+@asynccontextmanager
+async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches: Mapping[str, str] | None = None) -> AsyncIterator[World]:
+    """Start everything with one worker a service, *patches* (by service) applied to each start; stop it in the end."""
+    folder = Path(tempfile.mkdtemp(prefix=f"groundswell-faults-{seed}-"))
+    async with AsyncExitStack() as stack:
+        kafka = _broker(engine, folder, stack)
+        store = stack.enter_context(TcpProxy(_port_of(os.environ[MONGO_URL]))) if engine == "real" else None
+        sink = MoodySink(folder / "mail.jsonl")
+        stack.enter_context(sink)
+        (folder / "mail.jsonl").touch()
+        run = uuid.uuid4().hex[:8]
+        fleet = Fleet(folder, lambda service: _environment(engine, kafka, folder, sink.port) | _store(service, store, run), patches or {})
+        world = World(engine, seed, folder, fleet, sink, store, kafka, random.Random(f"faults {seed}"), Load(seed), say)
+        world.cluster = await stack.enter_async_context(Cluster(kafka))
+        await apply_topics(world.cluster, partitions=PARTITIONS, replication=1)
+        world.tail = await stack.enter_async_context(await world.cluster.tail(sorted(wanted_topics())))
+        stack.push_async_callback(fleet.stop)
+        for service in SERVICES:
+            await fleet.scale(service, 1)
+        yield world
+
+
+def _broker(engine: Engine, folder: Path, stack: AsyncExitStack) -> KafkaSettings:
+    if engine == "embedded":
+        return stack_kafka(stack.enter_context(EmbeddedBroker(folder / "broker.log")).bootstrap_servers)
+    empty_kafka(os.environ[BOOTSTRAP])
+    return KafkaSettings(bootstrap_servers=os.environ[BOOTSTRAP], session_timeout_ms=SESSION_SECONDS["real"] * 1000)
+
+
+def _environment(engine: Engine, kafka: KafkaSettings, folder: Path, smtp_port: int) -> dict[str, str]:
+    return {
+        "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+        "GROUNDSWELL_KAFKA_IDEMPOTENCE": str(kafka.idempotence).lower(),
+        "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_SECONDS[engine] * 1000),
+        "GROUNDSWELL_KAFKA_REQUEST_TIMEOUT_MS": "10000",
+        "GROUNDSWELL_TOPIC_PARTITIONS": str(PARTITIONS),
+        "GROUNDSWELL_DATA_DIR": str(folder / "data"),
+        "GROUNDSWELL_BATCH_RECORDS": "40",
+        "GROUNDSWELL_STOP_SECONDS": "10",
+        "GROUNDSWELL_MODEL_CACHE": os.environ.get("GROUNDSWELL_MODEL_CACHE", str(MODELS)),
+        "GROUNDSWELL_SMTP_PORT": str(smtp_port),
+        "GROUNDSWELL_SMTP_TIMEOUT_SECONDS": "3",
+        "GROUNDSWELL_SMTP_BATCH_SECONDS": "5",
+        "GROUNDSWELL_SMTP_RETRY_BASE_SECONDS": "0.5",
+        "GROUNDSWELL_SMTP_RETRY_LONGEST_SECONDS": "3",
+        "GROUNDSWELL_SMTP_RETRY_ATTEMPTS": "1000",
+    }
+
+
+def _store(service: str, store: TcpProxy | None, run: str) -> dict[str, str]:
+    return {} if store is None else {"GROUNDSWELL_STORE_URL": f"mongodb://127.0.0.1:{store.port}/faults_{run}_{service}"}
+
+
+def _port_of(url: str) -> int:
+    port = urlsplit(url).port
+    assert port is not None, f"{MONGO_URL} names no port"
+    return port
