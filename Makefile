@@ -39,7 +39,7 @@ up: $(VENV)/.all ## Keep the embedded stack running until Ctrl-C
 	@$(BIN)/groundswell up
 
 test: $(VENV)/.test ## Run every test that needs nothing but this machine
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n 2 --dist loadgroup
 	@echo "Left out, unless shown above as run:"
 	@echo "  mongo   set GROUNDSWELL_TEST_MONGO_URL=mongodb://HOST:PORT and run make test"
 	@echo "  images  make images, where a Docker daemon runs"

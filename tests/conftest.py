@@ -23,7 +23,12 @@ hypothesis.settings.load_profile("groundswell")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip what this machine cannot run, with the reason and the remedy."""
+    """Skip what this machine cannot run, with the reason and the remedy; keep what shares a stack on one test process."""
+    for item in items:
+        if item.path.parent.name == "e2e":
+            item.add_marker(pytest.mark.xdist_group("e2e"))
+        elif item.path.parent.name == "integration":
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
     if MONGO_URL not in os.environ:
         skip = pytest.mark.skip(reason=f"needs a MongoDB: set {MONGO_URL}")
         for item in items:
