@@ -8,7 +8,9 @@ import random
 import sys
 import time
 
+from services.common.errors import ConfigurationError
 from tests.faults.campaign import run
+from tests.faults.world import find_engines
 
 _RUN_SECONDS = 120.0
 
@@ -21,6 +23,12 @@ def main() -> int:
     parser.add_argument("--engine", choices=["embedded", "real"], default="embedded")
     parser.add_argument("--only", action="append", help="a fault by name; may be repeated")
     given = parser.parse_args()
+    if given.engine == "real":
+        try:
+            find_engines()
+        except ConfigurationError as error:
+            sys.stderr.write(f"{error}\n")
+            return 78
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     ends = time.monotonic() + given.minutes * 60
     while (left := ends - time.monotonic()) > 0:

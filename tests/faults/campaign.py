@@ -15,7 +15,7 @@ from tests.faults.world import Engine, World, opened
 
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
-_PAUSE_SECONDS = (0.5, 4.0)
+_PAUSE_SECONDS = (0.5, 3.0)
 
 
 @dataclass

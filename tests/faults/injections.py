@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeAlias
 
+from services.console.engines import kafka
 from services.console.lag import consumed_topics
 from tests.faults.fleet import SERVICES
 from tests.faults.patched import CRASH_POINTS, MAIL_POINTS
@@ -105,6 +107,23 @@ async def store_answers_lost(world: World) -> None:
     world.store.answers_to_lose = 0
 
 
+async def broker_restart(world: World) -> None:
+    """Stop a broker in good order, kill -9 it, or freeze it; start it again."""
+    brokers = kafka.nodes()
+    node = world.rng.randint(1, len(brokers))
+    how = world.rng.choice((signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP))
+    world.say(f"broker {node} gets {how.name}")
+    world.count(f"broker {how.name}")
+    os.kill(brokers[node - 1].pid, how)
+    if how == signal.SIGSTOP:
+        await asyncio.sleep(world.rng.uniform(*_AWAY_SECONDS))
+        os.kill(brokers[node - 1].pid, signal.SIGCONT)
+        return
+    await asyncio.to_thread(brokers[node - 1].stop)  # waits
+    await asyncio.sleep(world.rng.uniform(0.0, 3.0))
+    await asyncio.to_thread(kafka.start_again, node)
+
+
 async def mail_server(world: World) -> None:
     """Let the mail server be slow, busy, refusing or hanging, or close the connection instead of answering."""
     world.sink.mood = world.rng.choice(MOODS)
@@ -156,6 +175,13 @@ WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
 """Those that need a store of several workers, behind a network."""
 
 
+WITH_OUR_BROKER: Mapping[str, tuple[Fault, int]] = {"broker restart": (broker_restart, 2)}
+"""Those that need a broker that was started by ``services.console.engines.kafka``."""
+
+
 def faults_of(world: World) -> Mapping[str, tuple[Fault, int]]:
     """Return the faults that *world* can suffer."""
-    return EVERYWHERE if world.engine == "embedded" else {**EVERYWHERE, **WITH_SERVERS}
+    if world.engine == "embedded":
+        return EVERYWHERE
+    ours = world.kafka.bootstrap_servers == kafka.running()
+    return {**EVERYWHERE, **WITH_SERVERS, **(WITH_OUR_BROKER if ours else {})}

@@ -28,9 +28,9 @@ def i1_nothing_is_lost(evidence: Evidence) -> Iterator[str]:
     boards = fold(evidence)
     for row in evidence.rows("board.events"):
         event = row.fields
-        if event and event["type"] in _ANSWERED and event["event_id"] not in answered and row.raw.key not in letters:
-            if event["command"] != "merge" or boards.root(event["idea_id"]) != boards.root(event["other_idea_id"]):
-                yield f"{event['event_id']} of board.events was never decided"
+        unanswered = event and event["type"] in _ANSWERED and event["event_id"] not in answered and row.raw.key not in letters
+        if unanswered and (event["command"] != "merge" or boards.root(event["idea_id"]) != boards.root(event["other_idea_id"])):
+            yield f"{event['event_id']} of board.events was never decided"
     enriched = {(fact["feedback_id"], fact["revision"]) for fact in evidence.facts("feedback.enriched")}
     for decision in evidence.facts("board.decisions"):
         if decision["type"] == "linked" and (decision["feedback_id"], decision["revision"]) not in enriched:

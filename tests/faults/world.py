@@ -18,12 +18,14 @@ from urllib.parse import urlsplit
 
 from aiokafka.errors import KafkaError
 
-from services.common.errors import GroundswellError
+from services.common.errors import ConfigurationError, GroundswellError
 from services.common.records import Output
 from services.common.settings import KafkaSettings
 from services.console.cluster import Cluster, Tail
 from services.console.embedded.broker import EmbeddedBroker
 from services.console.embedded.stack import stack_kafka
+from services.console.engines import ferretdb as engine_ferretdb
+from services.console.engines import kafka as engine_kafka
 from services.console.lag import acknowledged, lags
 from services.console.publishing import chunks
 from services.console.topics import apply_topics, wanted_topics
@@ -44,6 +46,21 @@ SETTLE_SECONDS = 120.0
 _LOOK_SECONDS = 0.3
 _TROUBLE = (GroundswellError, KafkaError, OSError, TimeoutError)
 MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
+
+
+def find_engines() -> None:
+    """Take what ``make kafka`` and ``make mongo`` started, where the environment names no others.
+
+    Raises:
+        ConfigurationError: There are none.
+    """
+    for variable, found, remedy in (
+        (BOOTSTRAP, engine_kafka.running(), "make kafka"),
+        (MONGO_URL, engine_ferretdb.running(), "make mongo"),
+    ):
+        if variable not in os.environ and found is None:
+            raise ConfigurationError(f"run `{remedy}` first, or set {variable}")
+        os.environ.setdefault(variable, found or "")
 
 
 @dataclass

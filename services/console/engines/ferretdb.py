@@ -67,6 +67,12 @@ def up() -> str:
     return url
 
 
+def running() -> str | None:
+    """Return the URL of what ``up`` started, or None."""
+    path = HOME / "url"
+    return path.read_text() if path.exists() else None
+
+
 def down() -> int:
     """Stop what ``up`` started; return how many servers still ran."""
     (HOME / "url").unlink(missing_ok=True)

@@ -76,13 +76,43 @@ def up(brokers: int) -> str:
         config = folder / "server.properties"
         config.write_text(properties(node, ports, folder / "data"))
         daemon.run([java, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)], folder)
-        started.append(daemon.start([java, _HEAP, "-cp", jars, "kafka.Kafka", str(config)], folder / "server.log"))
+        started.append(_run(node))
         daemon.remember(_PROCESSES, started)
     for node, (process, (client, _)) in enumerate(zip(started, ports, strict=True), 1):
         daemon.wait_for_port(process, client, HOME / f"node-{node}" / "server.log", _START_SECONDS)
     servers = ",".join(f"127.0.0.1:{client}" for client, _ in ports)
     (HOME / "bootstrap").write_text(servers)
     return servers
+
+
+def _run(node: int) -> daemon.Daemon:
+    java, folder = daemon.tool("java", "to run Apache Kafka (17 or newer)"), HOME / f"node-{node}"
+    command = [java, _HEAP, "-cp", f"{HOME / 'lib'}/*", "kafka.Kafka", str(folder / "server.properties")]
+    return daemon.start(command, folder / "server.log")
+
+
+def running() -> str | None:
+    """Return the bootstrap servers of what ``up`` started, or None."""
+    path = HOME / "bootstrap"
+    return path.read_text() if path.exists() else None
+
+
+def nodes() -> list[daemon.Daemon]:
+    """Return the brokers that ``up`` started: node 1, node 2, …"""
+    return daemon.recall(_PROCESSES)
+
+
+def start_again(node: int) -> None:
+    """Start *node* (1, 2, …), which has ended, with what it wrote; return when it answers.
+
+    Raises:
+        TransientError: It does not answer within a minute.
+    """
+    brokers = nodes()
+    brokers[node - 1] = _run(node)
+    daemon.remember(_PROCESSES, brokers)
+    port = int((running() or "").split(",")[node - 1].rpartition(":")[2])
+    daemon.wait_for_port(brokers[node - 1], port, HOME / f"node-{node}" / "server.log", _START_SECONDS)
 
 
 def down() -> int:
