@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import random
 import sys
 import time
@@ -29,6 +30,7 @@ def main() -> int:
         except ConfigurationError as error:
             sys.stderr.write(f"{error}\n")
             return 78
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what its brokers suffer is said by name
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     ends = time.monotonic() + given.minutes * 60
     while (left := ends - time.monotonic()) > 0:

@@ -11,7 +11,7 @@ from tests.faults.evidence import Evidence
 from tests.faults.folding import fold
 from tests.faults.injections import faults_of
 from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
-from tests.faults.world import Engine, World, opened
+from tests.faults.world import SETTLE_SECONDS, Engine, World, opened
 
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
@@ -54,6 +54,7 @@ async def run(
     only: Collection[str] | None = None,
     patches: Mapping[str, str] | None = None,
     deadly: bool = True,
+    settle_seconds: float = SETTLE_SECONDS,
 ) -> Report:
     """Run once.
 
@@ -65,9 +66,11 @@ async def run(
         only: The faults to choose from, by name; by default all that the engine allows.
         patches: What ``tests.faults.patched`` does to each process of a service.
         deadly: Whether one piece of feedback kills whoever groups it.
+        settle_seconds: So long somebody may be behind afterwards.
     """
     patches = {**({"dedup": "deadly_text"} if deadly else {}), **(patches or {})}
     async with opened(engine, seed, say, patches) as world:
+        world.settle_seconds = settle_seconds
         watching = asyncio.create_task(world.watch())
         await world.publish(world.load.background())
         loading = asyncio.create_task(_load(world, seconds, deadly=deadly))

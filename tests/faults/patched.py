@@ -24,7 +24,7 @@ from services.common.kafka_source import KafkaSource
 from services.common.loop import Loop
 from services.common.sqlite import Database
 from services.dedup.handler import DedupHandler
-from services.notifier.domain import board
+from services.notifier.domain import board, telling
 from tests.faults.evidence import CRASH_MARK
 
 Patch = Callable[[int], None]
@@ -137,13 +137,18 @@ def _no_awaited_delivery(_times: int) -> None:
 
 
 def _no_unique_ledger(_times: int) -> None:
-    """Without the ledger's uniqueness: an alert's id counts up, so that each redelivery makes a row of its own."""
+    """Without the ledger's uniqueness: an alert's id counts up, and nobody asks whether its person was told."""
     numbers = itertools.count(os.getpid() * 1_000)
 
     def counted(workspace: str, idea: str, release: str, person: str) -> str:
         return ids.alert_id(workspace, idea, release, f"{person}#{next(numbers)}")
 
-    setattr(board, "alert_id", counted)  # noqa: B010 - not exported, so a type checker would refuse the plain form
+    for module, name, function in (
+        (board, "alert_id", counted),
+        (telling, "told_before", lambda _others: None),
+        (telling, "told_first", lambda _row, _others: None),
+    ):
+        setattr(module, name, function)
 
 
 def _no_pointers(_times: int) -> None:

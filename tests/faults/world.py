@@ -78,6 +78,7 @@ class World:
     rng: random.Random
     load: Load
     say: Callable[[str], None]
+    settle_seconds: float = SETTLE_SECONDS
     samples: list[Sample] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """How often each fault was injected."""
@@ -126,7 +127,7 @@ class World:
     async def settle(self, holds: Callable[[Evidence], bool] = lambda _: True) -> float:
         """Wait until nobody is behind and *holds*; return how many seconds that took, or the limit where it did not come."""
         began = time.monotonic()
-        while (passed := time.monotonic() - began) < SETTLE_SECONDS:
+        while (passed := time.monotonic() - began) < self.settle_seconds:
             if await self.look() == 0 and holds(self.evidence()):
                 return passed
             await asyncio.sleep(_LOOK_SECONDS)
@@ -142,7 +143,7 @@ class World:
             tuple(self.samples),
             dict(self.fleet.deaths),
             settled_seconds,
-            SETTLE_SECONDS,
+            self.settle_seconds,
             dict(self.fleet.peak_bytes),
         )
 
