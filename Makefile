@@ -59,7 +59,7 @@ format: $(VENV)/.test ## Rewrite the code in its format
 	@$(BIN)/ruff check --fix .
 
 bench: $(VENV)/.bench ## Measure the worker loop beside what a user would pick instead
-	@$(BIN)/python bench/worker.py
+	@$(BIN)/python -m bench.worker
 
 images: ## Build the container images, where a Docker daemon runs
 	@deploy/docker/build.sh
