@@ -89,7 +89,7 @@ class MemoryStore:
             row = self.ledger[old.alert_id]
             unchanged = new.state != "suppressed" or row.wanted_sequence == old.wanted_sequence
             if row.state == "pending" and row.attempt == old.attempt and unchanged:
-                self.ledger[old.alert_id] = _advanced(row, new, new.history)
+                self.ledger[old.alert_id] = replace(new, alert=row.alert, wanted=row.wanted, wanted_sequence=row.wanted_sequence)
             elif new.history[-1] not in row.history:
                 missed += 1
         if missed:
@@ -102,8 +102,8 @@ class MemoryStore:
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         for old, new in changes:
             row = self.ledger[old.alert_id]
-            if (row.state, row.attempt, row.due_at) == (old.state, old.attempt, old.due_at):
-                self.ledger[old.alert_id] = _advanced(row, new, row.history)
+            if (row.state, row.attempt) == (old.state, old.attempt):
+                self.ledger[old.alert_id] = replace(row, state=new.state, attempt=new.attempt, due_at=new.due_at)
 
     async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
         for row in list(self.ledger.values()):
@@ -131,16 +131,6 @@ class MemoryStore:
 
 def _board(row: Row) -> str:
     return board_key(row.alert.workspace, row.alert.board)
-
-
-def _advanced(row: Row, new: Row, history: tuple[object, ...]) -> Row:
-    return replace(
-        new,
-        alert=row.alert,
-        wanted=row.wanted,
-        wanted_sequence=row.wanted_sequence,
-        history=history,  # type: ignore[arg-type]
-    )
 
 
 class PlainComposer:

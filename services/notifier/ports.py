@@ -84,7 +84,7 @@ class LedgerStore(Protocol):
         """Return at most *limit* rows of *partitions* that are due at *now*, longest due first."""
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Replace each (old, new) if state, attempt and due time are still the old one's; others stay as they are."""
+        """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's; others stay."""
 
     async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
         """Make the pending rows of *partitions* that have a due time due at *due_at*; repeating the call changes nothing."""

@@ -218,25 +218,26 @@ class Story:
     def _same(self, row: Row, other: Row) -> bool:
         """Tell whether two alerts are of one thing to one human, as far as what was handled by now can tell."""
         ideas = component(row.alert.idea_id, self._handled_merges())
-        humans = component(row.alert.person_id, self.handled_joins().items())
+        humans = component(row.alert.person_id, self.handled_joins(self.world.positions).items())
+        humans &= component(row.alert.person_id, self.handled_joins(self.world.attempted).items())
         release = not self.world.tell_again or other.alert.release_id == row.alert.release_id
         return other.alert.idea_id in ideas and other.alert.person_id in humans and release
 
     def _handled_merges(self) -> list[tuple[str, str]]:
-        decisions = self._handled(Decision.TOPIC, Decision)
+        decisions = self._handled(Decision.TOPIC, Decision, self.world.positions)
         return [(d.idea_id, d.other_idea_id) for d in decisions if d.type == "merged"]
 
-    def handled_joins(self) -> Mapping[str, str]:
+    def handled_joins(self, positions: Mapping[str, int]) -> Mapping[str, str]:
         pointers: dict[str, str] = {}
-        for event in self._handled(PersonEvent.TOPIC, PersonEvent):
+        for event in self._handled(PersonEvent.TOPIC, PersonEvent, positions):
             if event.type == "joined" and event.other_person_id != event.person_id:
                 pointers[event.person_id] = event.other_person_id
             elif event.type == "separated":
                 pointers.pop(event.person_id, None)
         return pointers
 
-    def _handled(self, topic: str, kind: Any) -> list[Any]:
-        return [CODEC.decoder(kind)(record) for record in self.world.records[topic][: self.world.positions[topic]]]
+    def _handled(self, topic: str, kind: Any, positions: Mapping[str, int]) -> list[Any]:
+        return [CODEC.decoder(kind)(record) for record in self.world.records[topic][: positions[topic]]]
 
 
 def _address_of(story: Story, person: str) -> bool:
@@ -246,7 +247,7 @@ def _address_of(story: Story, person: str) -> bool:
         event = CODEC.decoder(PersonEvent)(record)
         if event.type == "contact":
             last[event.person_id] = event.address
-    humans = component(person, story.handled_joins().items())
+    humans = component(person, story.handled_joins(story.world.positions).items())
     known = [last.get(human) for human in humans if last.get(human)]
     return bool(known) and all(address is not None and "\n" not in address for address in known)
 
@@ -271,7 +272,7 @@ def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations
             assert row.state in ("sent", "opted_out", "unreachable", "already_told", "failed")
             assert row.history[-1].outcome == row.state
             assert row.history[-1].reason
-            humans = component(person, story.handled_joins().items())
+            humans = component(person, story.handled_joins(story.world.positions).items())
             if row.state == "unreachable":
                 assert not _address_of(story, person)
             if row.state == "failed":

@@ -46,6 +46,8 @@ class World:
         self.clock = HandClock(START)
         self.records: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
         self.positions = dict.fromkeys(TOPICS, 0)
+        self.attempted = dict.fromkeys(TOPICS, 0)
+        """How far each topic was handed over at all: what lies between this and the positions, the store may know or not."""
         self.log: list[NotificationOutcome] = []
         self.outcomes: list[Outcome] = []
         self.statuses = statuses
@@ -134,6 +136,7 @@ class World:
         batch = self.records[topic][self.positions[topic] : self.positions[topic] + count]
         if not batch:
             return
+        self.attempted[topic] = max(self.attempted[topic], self.positions[topic] + len(batch))
         kinds: dict[str, Any] = {Decision.TOPIC: Decision, PersonEvent.TOPIC: PersonEvent, Alert.TOPIC: Alert}
         decode = CODEC.decoder(kinds[topic])
         try:

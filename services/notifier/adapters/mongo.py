@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ from services.notifier.domain.ledger import DIRECT_ALERTS, Row
 from services.notifier.domain.person import Person
 
 _DUPLICATE_KEY = 11_000
+_STATEMENT_ROWS = 100
+"""FerretDB takes some 20 ms a changed row: more of them in one statement would outlast the socket's timeout."""
 _INDEXES = (
     ("board_log", [("board", 1), ("sequence", 1)]),
     ("ledger", [("person", 1)]),
@@ -49,11 +52,7 @@ class MongoNotifierStore:
         self._database = store.database
 
     async def prepare(self) -> None:
-        """Create the indexes; repeating the call changes nothing.
-
-        Raises:
-            TransientError: The server does not answer.
-        """
+        """Create the indexes; repeating the call changes nothing."""
         async with mongo_errors():
             for collection, keys in _INDEXES:
                 await self._database[collection].create_index(keys)
@@ -115,22 +114,15 @@ class MongoNotifierStore:
 
     async def want(self, wants: Sequence[Want]) -> None:
         """Write whether alerts are wanted, unless a later decision already has; suppressed rows that are wanted again become due."""
-        marks = [
-            UpdateOne(
-                {"_id": want.alert_id, "wanted_sequence": {"$lt": want.sequence}},
-                {"$set": {"wanted": want.wanted, "wanted_sequence": want.sequence}},
-            )
-            for want in wants
-        ]
-        revivals = [
-            UpdateOne({"_id": want.alert_id, "wanted": True, "state": "suppressed"}, {"$set": {"state": "deferred", "due_at": want.at}})
-            for want in wants
-            if want.wanted
-        ]
-        async with mongo_errors():
-            for changes in (marks, revivals):
-                if changes:
-                    await self._ledger.bulk_write(changes, ordered=False)
+        marks, revivals = defaultdict[tuple[int, bool], list[str]](list), defaultdict[Micros, list[str]](list)
+        for want in wants:
+            marks[want.sequence, want.wanted].append(want.alert_id)
+            if want.wanted:
+                revivals[want.at].append(want.alert_id)
+        for (sequence, wanted), ids in marks.items():
+            await self._update(ids, {"wanted_sequence": {"$lt": sequence}}, {"wanted": wanted, "wanted_sequence": sequence})
+        for at, ids in revivals.items():
+            await self._update(ids, {"wanted": True, "state": "suppressed"}, {"state": "deferred", "due_at": at})
 
     async def rows(self, alert_ids: Collection[str]) -> Mapping[str, Row]:
         """Return the rows of *alert_ids* that exist."""
@@ -152,11 +144,14 @@ class MongoNotifierStore:
 
     async def begin(self, rows: Sequence[Row]) -> None:
         """Mark *rows* as being tried."""
-        updates = [UpdateOne({"_id": row.alert_id, "state": "pending", "attempt": row.attempt}, {"$set": {"trying": True}}) for row in rows]
-        if updates:
-            async with mongo_errors():
-                if (await self._ledger.bulk_write(updates, ordered=False)).matched_count < len(rows):
-                    raise Fenced("rows of the ledger were written by another worker")
+        by_attempt = defaultdict[int, list[str]](list)
+        for row in rows:
+            by_attempt[row.attempt].append(row.alert_id)
+        matched = 0
+        for attempt, ids in by_attempt.items():
+            matched += await self._update(ids, {"state": "pending", "attempt": attempt}, {"trying": True})
+        if matched < len(rows):
+            raise Fenced("rows of the ledger were written by another worker")
 
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Replace each (old, new) that is still pending at the old one's attempt."""
@@ -184,14 +179,12 @@ class MongoNotifierStore:
         return [_row(document) for document in found]
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Replace each (old, new) if state, attempt and due time are still the old one's."""
-        updates = [
-            UpdateOne({"_id": old.alert_id, "state": old.state, "attempt": old.attempt, "due_at": old.due_at}, {"$set": _progress(new)})
-            for old, new in changes
-        ]
-        if updates:
-            async with mongo_errors():
-                await self._ledger.bulk_write(updates, ordered=False)
+        """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
+        alike = defaultdict[tuple[Any, ...], list[str]](list)
+        for old, new in changes:
+            alike[old.state, old.attempt, new.state, new.attempt, new.due_at].append(old.alert_id)
+        for (state, attempt, *written), ids in alike.items():
+            await self._update(ids, {"state": state, "attempt": attempt}, dict(zip(("state", "attempt", "due_at"), written, strict=True)))
 
     async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
         """Make the pending rows of *partitions* that have a due time due at *due_at*."""
@@ -232,6 +225,15 @@ class MongoNotifierStore:
             written = await self.persons([new.person_id for _, new in changes])
             if any(written.get(new.person_id) != new for _, new in changes):
                 raise Fenced("a person was written by another worker")
+
+    async def _update(self, alert_ids: Sequence[str], condition: Mapping[str, Any], written: Mapping[str, Any]) -> int:
+        """Write the same to all rows of *alert_ids* that meet *condition*; return how many did."""
+        matched = 0
+        for start in range(0, len(alert_ids), _STATEMENT_ROWS):
+            chunk = {"_id": {"$in": alert_ids[start : start + _STATEMENT_ROWS]}, **condition}
+            async with mongo_errors():
+                matched += (await self._ledger.update_many(chunk, {"$set": dict(written)})).matched_count
+        return matched
 
     async def _insert(self, collection: Any, documents: Sequence[Mapping[str, Any]]) -> int:
         """Insert those of *documents* whose ``_id`` is free; return how many were taken."""

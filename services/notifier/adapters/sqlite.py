@@ -182,12 +182,11 @@ class SqliteStore:
         return await self._rows(where, (now, _many(sorted(partitions)), limit))
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Replace each (old, new) if state, attempt and due time are still the old one's."""
+        """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
         if changes:
             await self._write_all(
-                "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, trying = ?, failures = ?, first_failed_at = ? "
-                "WHERE alert_id = ? AND state = ? AND attempt = ? AND due_at = ?",
-                [(*_progress(new), old.alert_id, old.state, old.attempt, old.due_at) for old, new in changes],
+                "UPDATE ledger SET state = ?, attempt = ?, due_at = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
+                [(new.state, new.attempt, new.due_at, old.alert_id, old.state, old.attempt) for old, new in changes],
             )
 
     async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
