@@ -29,6 +29,7 @@ from services.common.events import BoardEvent
 from services.common.settings import load_settings
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide
+from services.dedup.domain.questions import questions
 from services.dedup.offline import open_encoder
 from services.dedup.ports import Encoder
 from services.dedup.settings import DedupSettings
@@ -118,10 +119,10 @@ class _Moderator:
     def answer(self) -> None:
         """Accept or dismiss the question on top of the board's list, if there is one."""
         board = self._board
-        pairs = [pair for pair, state in board.suggestions.items() if state == "open" and board.root_of(pair[0]) != board.root_of(pair[1])]
-        if not pairs:
+        asked = questions(board)
+        if not asked:
             return
-        one, other = pairs[-1]
+        one, other = asked[0]
         self._answers += 1
         said = "accept" if self._label(one) == self._label(other) else "dismiss"
         event = _event(f"answer-{self._answers}", type="commanded", command=said, idea_id=one, other_idea_id=other, actor="moderator")

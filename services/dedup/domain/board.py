@@ -9,6 +9,7 @@ import numpy as np
 from services.common.clock import Micros
 from services.common.events import Decision
 from services.common.ids import board_key
+from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
@@ -38,6 +39,11 @@ class Board:
         self.revisions: dict[str, int] = {}
         self.suggestions: dict[tuple[str, str], str] = {}
         """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
+        self.scores: dict[tuple[str, str], float] = {}
+        """Of pairs that were suggested, or merged by a repair, in the same direction."""
+        self.kept_apart: dict[tuple[str, str], None] = {}
+        """Pairs that a human dismissed or unmerged: no repair merges them."""
+        self.calibration = Calibration()
         self.index = Index(dimensions)
         self.wordings = Wordings()
         self.touched: dict[str, int] = {}
@@ -88,6 +94,8 @@ class Board:
             self.see(entry.seen)
         if entry.persons is not None:
             self.point_person(entry.persons)
+        if entry.census is not None:
+            self.calibration.take(entry.census)
         self.close(entry)
 
     def close(self, entry: Entry) -> None:
@@ -126,6 +134,26 @@ class Board:
             case "suggested" | "accepted" | "dismissed":
                 state = "open" if decision.type == "suggested" else decision.type
                 self.suggestions[idea_id, decision.other_idea_id or ""] = state
+        self._learn(decision)
+
+    def _learn(self, decision: Decision) -> None:
+        """Take in what a decision about two ideas says about the board's threshold, and about these two."""
+        pair = (decision.idea_id or "", decision.other_idea_id or "")
+        match decision.type:
+            case "suggested":
+                self.scores[pair] = decision.score or 0.0
+            case "merged" if decision.method == "repair":
+                self.scores[pair] = decision.score or 0.0
+            case "merged":
+                self.kept_apart.pop(pair, None)
+                self.kept_apart.pop(pair[::-1], None)
+            case "accepted" | "dismissed" | "unmerged":
+                is_same = decision.type == "accepted"
+                if not is_same:
+                    self.kept_apart[pair] = None
+                score = self.scores.pop(pair, None)
+                if score is not None:
+                    self.calibration.learn(score, is_same)
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""

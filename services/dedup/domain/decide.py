@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from services.common import ids
 from services.common.events import BoardEvent
 from services.dedup.domain.board import Board
+from services.dedup.domain.calibration import BAND
 from services.dedup.domain.commands import change_status, obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, Query, in_units
+from services.dedup.domain.repair import Pair, pairs_to_repair
+from services.dedup.domain.sample import take_census
 from services.dedup.domain.texts import text_key, title_of
 
 Vector: TypeAlias = NDArray[np.float32]
@@ -25,10 +28,8 @@ Vector: TypeAlias = NDArray[np.float32]
 VectorOf: TypeAlias = Callable[[str], Vector]
 """Gives a text's vector, a function of the text alone."""
 
-JOIN_SCORE = 0.64
-"""From this score on a text joins an idea: the best threshold over the development boards, for centred scores."""
-SUGGEST_SCORE = 0.56
-"""From here to ``JOIN_SCORE`` it opens an idea of its own, and the pair is suggested to a human."""
+_QUESTIONS = 10
+"""Suggestions of one pass over the board."""
 _CANDIDATES = 5
 """How many ideas a decision names: the right one is among the first five for .87 of repeats."""
 
@@ -58,6 +59,7 @@ def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) ->
     match event.type:
         case "submitted" | "revised":
             _place(draft, vector_of)
+            _look_over(draft)
         case "retracted":
             _retract(draft)
         case "commanded":
@@ -93,18 +95,19 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
 def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     """Link the event's text to the idea that it fits; else to *stay*, its own so far, or to a new one."""
     board, event = draft.board, draft.event
+    join = board.calibration.threshold
     same = board.wordings.rows(text_key(event.text or ""))
     if same:
         idea = board.slots[board.index.slot_of(same[-1])]
-        draft.decide("linked", idea_id=idea.idea_id, method="exact", score=1.0, threshold=JOIN_SCORE, **_feedback(event))
+        draft.decide("linked", idea_id=idea.idea_id, method="exact", score=1.0, threshold=join, **_feedback(event))
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)
     units = in_units(vector)
     query = board.index.query(units, _CANDIDATES)
     best = query.matches[0] if query.matches else None
-    why: dict[str, Any] = {"score": best.score if best else None, "threshold": JOIN_SCORE}
-    if best is not None and best.score >= JOIN_SCORE:
+    why: dict[str, Any] = {"score": best.score if best else None, "threshold": join}
+    if best is not None and best.score >= join:
         idea_id, method = board.slots[best.slot].idea_id, "semantic"
     elif stay is not None:
         idea_id, method = stay.idea_id, "revision"
@@ -114,7 +117,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     candidates = _candidates(board, query)
     linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
     draft.decide("linked", idea_id=idea_id, vector=units, query=query, **linked)
-    if best is not None and SUGGEST_SCORE <= best.score < JOIN_SCORE:
+    if best is not None and join - BAND <= best.score < join:
         _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
 
 
@@ -123,6 +126,32 @@ def _suggest(draft: Draft, idea_id: str, other_id: str, why: dict[str, Any]) -> 
     asked = (idea_id, other_id) in board.suggestions or (other_id, idea_id) in board.suggestions
     if not asked and board.root_of(idea_id) != board.root_of(other_id):
         draft.decide("suggested", idea_id=idea_id, other_idea_id=other_id, method="semantic", **why)
+
+
+def _look_over(draft: Draft) -> None:
+    """Where a census is due, calibrate the board, merge the ideas that turned out to be one, and suggest the next best pairs."""
+    board = draft.board
+    if len(board.index) < board.calibration.next_at:
+        return
+    draft.calibrate(take_census(board.index))
+    threshold = board.calibration.threshold
+    merges, left = pairs_to_repair(board, threshold, threshold - BAND)
+    for pair in merges:
+        draft.decide("merged", root_id=pair.parent, **_repaired(pair, threshold))
+    for pair in _unasked(board, left)[:_QUESTIONS]:
+        draft.decide("suggested", **_repaired(pair, threshold))
+
+
+def _unasked(board: Board, pairs: list[Pair]) -> list[Pair]:
+    asked = {frozenset(map(board.root_of, pair)) for pair, state in board.suggestions.items() if state == "open"}
+    return [pair for pair in pairs if frozenset((pair.child, pair.parent)) not in asked]
+
+
+def _repaired(pair: Pair, threshold: float) -> dict[str, Any]:
+    parts = {"idea": pair.parent, "score": pair.score, "centroid": pair.centroid, "member": pair.member, "penalty": pair.penalty}
+    shown = orjson.dumps([parts]).decode()
+    why = {"method": "repair", "score": pair.score, "threshold": threshold, "candidates_json": shown}
+    return {"idea_id": pair.child, "other_idea_id": pair.parent, **why}
 
 
 def _candidates(board: Board, query: Query) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from services.common import ids
 from services.common.events import BoardEvent, Decision, DecisionType
 from services.dedup.domain.board import Board
+from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.index import Query, Units
 from services.dedup.domain.states import changed_ideas
@@ -24,6 +25,7 @@ class Draft:
         self._seen: Seen | None = None
         self._persons: PersonPointer | None = None
         self._vector: bytes | None = None
+        self._census: Census | None = None
 
     def decide(self, kind: DecisionType, *, vector: Units | None = None, query: Query | None = None, **fields: Any) -> None:
         """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* and *query* as in ``Board.apply``."""
@@ -49,6 +51,11 @@ class Draft:
         """Let the log hold *vector* (L2-normalised): a decision of this event needs it."""
         self._vector = np.ascontiguousarray(vector, "<f4").tobytes()
 
+    def calibrate(self, census: Census) -> None:
+        """Establish what was counted on the board: its threshold goes by it from now on."""
+        self._census = census
+        self.board.calibration.take(census)
+
     def see(self, feedback_id: str, revision: int) -> None:
         """Establish the newest revision of a piece of feedback."""
         self._seen = Seen(feedback_id, revision)
@@ -70,6 +77,7 @@ class Draft:
             ideas=changed_ideas(self.board, self.event.ingested_at),
             seen=self._seen,
             persons=self._persons,
+            census=self._census,
             vector=self._vector,
         )
         self.board.close(entry)

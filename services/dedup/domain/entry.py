@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, astuple, dataclass, fields
 from typing import Any
 
 import orjson
 
 from services.common.events import Decision, Idea
+from services.dedup.domain.calibration import Census
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Entry:
     """The states that were published with the decisions."""
     seen: Seen | None = None
     persons: PersonPointer | None = None
+    census: Census | None = None
+    """What was counted on the board after the event, where one was due: the thresholds of the events that follow go by it."""
     vector: bytes | None = None
     """The text's vector, little-endian float32; None where no decision needs one."""
 
@@ -55,6 +58,7 @@ class Entry:
                 "ideas": [_filled(idea) for idea in self.ideas],
                 "seen": None if self.seen is None else [self.seen.feedback_id, self.seen.revision],
                 "persons": None if self.persons is None else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
+                **({} if self.census is None else {"census": astuple(self.census)}),
             }
         )
 
@@ -71,6 +75,7 @@ def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> 
         ideas=tuple(Idea(**idea) for idea in value["ideas"]),
         seen=None if value["seen"] is None else Seen(*value["seen"]),
         persons=None if value["persons"] is None else PersonPointer(*value["persons"]),
+        census=None if value.get("census") is None else Census(*value["census"]),
         vector=vector,
     )
 

@@ -21,13 +21,14 @@ from services.dedup.domain.crowds import Crowds
 Units: TypeAlias = NDArray[np.float32]
 """Whole numbers: a vector's components times 2048."""
 Floats: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
 
 SCALE = 2048
 """Units in 1."""
 _LARGEST_SQUARE = 1 << 24
 _PRIOR_TEXTS = 20
 """The running mean starts as that of so many texts at the origin."""
-_LEAST_SQUARE = 1.0
+LEAST_SQUARE = 1.0
 """Of a centred vector, in units: a text at the mean itself resembles nothing."""
 _FIRST_ROWS = 8
 _CHUNK_ROWS = 4096
@@ -104,6 +105,18 @@ class Index:
         """Return the idea that *row* belongs to; -1 where the row is gone."""
         return int(self._slot_of[row])
 
+    def live_rows(self) -> Integers:
+        """Return the rows that are in use, in ascending order."""
+        rows: Integers = np.flatnonzero(self._slot_of[: self._used] >= 0)
+        return rows
+
+    def seen_from_the_mean(self, rows: Integers) -> tuple[Units, Floats, Floats, float]:
+        """Return the vectors of *rows*, their dot products with the board's mean, their squares, and |mean|²."""
+        if self._is_stale:
+            self._recount()
+        texts = _PRIOR_TEXTS + self._count
+        return self._rows[rows], self._against[rows] / texts, self._squares[rows], self._sum_square / (texts * texts)
+
     def add(self, slot: int, units: Units, query: Query | None = None) -> int:
         """Add a text to the idea *slot*; return its row. *query*, if it is that of *units* on this very state, saves the work."""
         row = self._take_row()
@@ -160,7 +173,7 @@ class Index:
         mean_square = self._sum_square / (texts * texts)
         with_mean = self._dot_sum(units) / texts
         square = int(units.astype(np.int64) @ units.astype(np.int64))
-        length = math.sqrt(max(square - 2 * with_mean + mean_square, _LEAST_SQUARE))
+        length = math.sqrt(max(square - 2 * with_mean + mean_square, LEAST_SQUARE))
         centre = _Centre(mean_square, mean_square - with_mean, length)
         members = centre.cosines(dots, self._against[: self._used] / texts, self._squares[: self._used])
         centroids, nearest = self._crowds.cosines(centre, dots, self._against, members, texts)
@@ -239,7 +252,7 @@ class _Centre:
         above += self.offset
         below = squares - 2.0 * with_mean
         below += self.mean_square
-        np.maximum(below, _LEAST_SQUARE, out=below)
+        np.maximum(below, LEAST_SQUARE, out=below)
         np.sqrt(below, out=below)
         below *= self.length
         above /= below
