@@ -327,3 +327,27 @@ def test_waits_double_up_to_the_longest_and_end() -> None:
     assert [None if wait is None else round(wait / SECOND) for wait in waits] == [30, 60, 100, 100, None]
     assert schedule.next(1, 0, 3600 * SECOND, 0.5) is None
     assert schedule.next(4, 0, 0, 0.0) == 0
+
+
+async def test_an_address_that_can_be_used_goes_before_one_that_cannot(world: World) -> None:
+    world.contact("zoe", "not an address")
+    world.know("joined", "ann", other_person_id="zoe")
+    world.link("f1", "a", "zoe")
+    world.ship("a")
+    await world.settle()
+    assert told(world) == ["ann"]
+
+
+async def test_what_a_dead_worker_took_up_goes_on_as_soon_as_its_partition_is_owned_again(world: World) -> None:
+    world.mailer.verdict = lambda _: POSTPONED
+    world.link("f1", "a", "ann")
+    world.ship("a")
+    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
+        await world.pump(topic, 100)
+    world.clock.time += 100 * SECOND
+    assert await world.tick(publish=False) == 1
+    assert await world.tick() == 1
+    assert await world.tick() == 0
+    world.mailer.verdict = lambda _: Accepted()
+    await world.pump(Alert.TOPIC, 100)
+    assert (world.row("a", "ann").state, world.row("a", "ann").attempt) == ("sent", 2)
