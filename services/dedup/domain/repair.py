@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from services.dedup.domain.board import Board
-from services.dedup.domain.index import Floats, Integers
+from services.dedup.domain.index import LEAST_SQUARE, Floats, Integers
 from services.dedup.domain.sample import Sample, sample
 
 MOST_FAMILIES = 1500
@@ -59,12 +59,11 @@ class _Families:
         self._sizes = np.array([size for _, (size, _) in groups], np.int64)
         each = _rows_each([size for _, (size, _) in groups])
         rows = [_spread(rows, each) for _, (_, rows) in groups]
+        self._penalties = np.array([_penalty(size) for size in self._sizes.tolist()])
         self._dots, self._means, self._squares, self._counts, self._members, self._mean_square = _matrices(board, rows)
         self._apart = _apart(board, self._roots)
         self._alive = np.ones(len(groups), np.bool_)
-        self._scores = np.full(self._dots.shape, _NEVER)
-        for place in range(len(groups)):
-            self._scores[place] = self._row(place)
+        self._scores = self._all_scores()
 
     def merges(self, threshold: float) -> Iterator[Pair]:
         """Join the best pair, again and again, while its score reaches *threshold*."""
@@ -90,7 +89,7 @@ class _Families:
         return child, parent
 
     def _pair(self, child: int, parent: int) -> Pair:
-        centroid = float(self._centroids(child)[parent])
+        centroid = float(self._centroids(np.array([child]))[0, parent])
         member, score = float(self._members[child, parent]), float(self._scores[child, parent])
         penalty = (centroid + member) / 2 - score
         return Pair(self._roots[child], self._roots[parent], score, round(centroid, 6), round(member, 6), round(penalty, 6))
@@ -103,26 +102,42 @@ class _Families:
             column[:, parent] = column[parent]
         for sums in (self._means, self._counts, self._sizes):
             sums[parent] += sums[child]
+        self._penalties[parent] = _penalty(int(self._sizes[parent]))
         self._squares[parent] = self._dots[parent, parent]
         self._alive[child] = False
         self._scores[child] = self._scores[:, child] = _NEVER
         self._scores[parent] = self._scores[:, parent] = self._row(parent)
 
-    def _row(self, place: int) -> Floats:
-        smaller = np.minimum(self._sizes, self._sizes[place])
-        scores: Floats = (self._centroids(place) + self._members[place]) / 2 - _penalties(smaller)
-        scores = np.round(scores, 6)
-        scores[~self._alive | self._apart[place]] = _NEVER
-        scores[place] = _NEVER
+    def _all_scores(self) -> Floats:
+        scores = np.full(self._dots.shape, _NEVER)
+        for start in range(0, len(self._roots), _CHUNK):
+            chunk = np.arange(start, min(start + _CHUNK, len(self._roots)))
+            scores[chunk] = self._rows(chunk)
         return scores
 
-    def _centroids(self, place: int) -> Floats:
-        """Return the cosines of one family's centroid with all."""
+    def _row(self, place: int) -> Floats:
+        row: Floats = self._rows(np.array([place]))[0]
+        return row
+
+    def _rows(self, places: Integers) -> Floats:
+        scores = (self._centroids(places) + self._members[places]) / 2
+        scores -= np.minimum(self._penalties[places, None], self._penalties)
+        np.round(scores, 6, out=scores)
+        scores[self._apart[places]] = _NEVER
+        scores[:, ~self._alive] = _NEVER
+        scores[np.arange(len(places)), places] = _NEVER
+        return scores
+
+    def _centroids(self, places: Integers) -> Floats:
+        """Return the cosines of these families' centroids with all, a row each."""
         means, squares = self._means / self._counts, self._squares / (self._counts * self._counts)
-        above = self._dots[place] / (self._counts[place] * self._counts) - means[place] - means + self._mean_square
-        lengths = np.sqrt(np.maximum(squares - 2.0 * means + self._mean_square, 1.0))
-        cosines: Floats = above / (lengths[place] * lengths)
-        return cosines
+        lengths = np.sqrt(np.maximum(squares - 2.0 * means + self._mean_square, LEAST_SQUARE))
+        above = self._dots[places] / (self._counts[places, None] * self._counts)
+        above -= means[places, None]
+        above -= means
+        above += self._mean_square
+        above /= lengths[places, None] * lengths
+        return above
 
 
 def _groups(board: Board) -> list[tuple[str, tuple[int, Integers]]]:
@@ -183,7 +198,6 @@ def _apart(board: Board, roots: Sequence[str]) -> np.ndarray[tuple[int, int], np
     return marks
 
 
-def _penalties(sizes: Integers) -> Floats:
-    """Return what sizes cost, rounded: logarithms differ in their last bit by machine."""
-    distinct, places = np.unique(sizes, return_inverse=True)
-    return np.array([round(_MARGIN + _SIZE_PENALTY * math.log(size), 4) for size in distinct.tolist()])[places]
+def _penalty(size: int) -> float:
+    """Return what a merge costs whose smaller idea has *size* texts, rounded: logarithms differ in their last bit by machine."""
+    return round(_MARGIN + _SIZE_PENALTY * math.log(size), 4)
