@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -105,10 +105,20 @@ async def closing(what: str, close: Coroutine[Any, Any, None]) -> None:
         log.warning("not_closed", what=what, error="cancelled" if task.cancelled() else type(task.exception()).__name__)
 
 
-class KafkaSink:
-    """Publishes outputs as one batch a partition, confirmed by all in-sync replicas."""
+async def _ours() -> None:
+    """Object to nothing."""
 
-    def __init__(self, settings: KafkaSettings, client: str, *, max_record_bytes: int) -> None:
+
+class KafkaSink:
+    """Publishes outputs as one batch a partition, confirmed by all in-sync replicas.
+
+    *confirm* is awaited right before each batch leaves; it raises where this worker may publish no more.
+    """
+
+    def __init__(
+        self, settings: KafkaSettings, client: str, *, max_record_bytes: int, confirm: Callable[[], Awaitable[None]] = _ours
+    ) -> None:
+        self._confirm = confirm
         self._producer = AIOKafkaProducer(
             **connection(settings),
             client_id=client,
@@ -130,6 +140,7 @@ class KafkaSink:
 
     async def publish(self, outputs: Sequence[Output]) -> None:
         """Publish *outputs* in order; return when the broker has confirmed every one."""
+        await self._confirm()  # once for all; again, for free, before each batch
         by_place: defaultdict[Partition, list[Output]] = defaultdict(list)
         try:
             for output in outputs:
@@ -171,6 +182,7 @@ class KafkaSink:
                 if batch.append(key=output.key, value=output.value, timestamp=None, headers=list(output.headers)) is None:
                     break
                 position += 1
+            await self._confirm()
             delivery = await self._producer.send_batch(batch, topic, partition=partition)
             await delivery
 

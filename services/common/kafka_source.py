@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
 
@@ -16,7 +17,7 @@ from aiokafka.errors import (
     UnknownMemberIdError,
 )
 
-from services.common.errors import Evicted
+from services.common.errors import Evicted, TransientError
 from services.common.kafka import closing, connection, kafka_errors
 from services.common.ports import Partition
 from services.common.records import Record
@@ -40,6 +41,10 @@ class KafkaSource:
         self._polling: asyncio.Task[_Poll] | None = None
         self._revocations = 0
         self._paused = False
+        self._lease_seconds = settings.session_timeout_ms / 1000 / 2
+        """Half a session: for so long after the group has heard of us nobody else can own what is ours."""
+        self._heard: float | None = None
+        """When we last sent what the group took from us as its member (monotonic seconds); None since the last assignment."""
         self._consumer = AIOKafkaConsumer(
             **connection(settings),
             group_id=group,
@@ -98,9 +103,14 @@ class KafkaSource:
         """Count what has been polled but not fetched yet as gone: called first of all when partitions are revoked."""
         self._revocations += 1
 
+    def note_assignment(self) -> None:
+        """Let the next publication ask the group: what it heard of us before belongs to another assignment."""
+        self._heard = None
+
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Acknowledge all before each position."""
         offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
+        sent = time.monotonic()
         try:
             with kafka_errors("commit"):
                 # aiokafka repeats a commit without a limit while the broker is away; the loop's budget shall decide.
@@ -108,6 +118,31 @@ class KafkaSource:
                     await self._consumer.commit(offsets)
         except _EVICTIONS as error:
             raise Evicted(f"the commit was refused: {type(error).__name__}") from error
+        self._heard = sent
+
+    async def confirm(self) -> None:
+        """Return if what is assigned is surely still ours; where the group has not heard of us lately, it is asked.
+
+        A process that was frozen, or cut off from the group alone, would otherwise publish states after those of its successor.
+        The question is a commit of what is committed already, which the group takes from a member only.
+
+        Raises:
+            Evicted: Another worker owns it now.
+            TransientError: The broker does not answer.
+        """
+        if self._heard is not None and time.monotonic() - self._heard < self._lease_seconds:
+            return
+        place = min(self._consumer.assignment(), default=None)
+        if place is None:
+            raise Evicted("nothing is assigned any more")
+        with kafka_errors("confirm"):
+            async with asyncio.timeout(self._answer_seconds):
+                position = await self._consumer.committed(place)
+                if position is None:
+                    position = (await self._consumer.beginning_offsets([place]))[place]
+        await self.commit({(place.topic, place.partition): position})
+        if self._heard is None or time.monotonic() - self._heard >= self._lease_seconds:
+            raise TransientError("Kafka: confirm: the answer came too late to be true")
 
     async def rewind(self) -> None:
         """Go back to the last acknowledged positions; where nothing was acknowledged yet, to the beginning."""
@@ -153,4 +188,5 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # publishes n
             await self._on_revoked()
 
     def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        self._source.note_assignment()
         self._on_assigned(frozenset((place.topic, place.partition) for place in assigned))

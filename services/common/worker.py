@@ -111,9 +111,9 @@ class Worker:
         return await asyncio.to_thread(open_schemas, self._settings.schema_registry_url)
 
     async def _move(self, wiring: Wiring, metrics: LoopMetrics) -> None:
-        sink = KafkaSink(self._kafka, f"groundswell-{self._service}", max_record_bytes=self._settings.max_record_bytes)
-        topics = [route.topic for route in wiring.routes]
-        source = KafkaSource(self._kafka, f"groundswell-{self._service}", topics, batch_bytes=self._settings.batch_bytes)
+        group, topics = f"groundswell-{self._service}", [route.topic for route in wiring.routes]
+        source = KafkaSource(self._kafka, group, topics, batch_bytes=self._settings.batch_bytes)
+        sink = KafkaSink(self._kafka, group, max_record_bytes=self._settings.max_record_bytes, confirm=source.confirm)
         loop = Loop(
             self._service,
             source,

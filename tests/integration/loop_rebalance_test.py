@@ -121,7 +121,7 @@ async def test_a_batch_that_outlasts_a_revocation_is_dropped_without_a_commit(ou
     assert len({r.value for r in await outside.read(tiny.target)}) == 2
 
 
-async def test_a_worker_frozen_for_two_sessions_steps_back_when_it_wakes(outside: Broker, tiny: Tiny) -> None:
+async def test_a_worker_frozen_for_two_sessions_publishes_nothing_and_steps_back_when_it_wakes(outside: Broker, tiny: Tiny) -> None:
     await outside.create(2, tiny.source, tiny.target, tiny.letters)
     await outside.send(tiny.source, [Sent(b"slow:0.05|%d" % number, b"%d" % number, number % 2) for number in range(200)])
     frozen = tiny.start(GROUNDSWELL_BATCH_RECORDS="40")
@@ -140,7 +140,9 @@ async def test_a_worker_frozen_for_two_sessions_steps_back_when_it_wakes(outside
         return await outside.lag(tiny.group, tiny.source) == 0
 
     await eventually(done, "everything acknowledged", 60)
-    assert {r.value for r in await outside.read(tiny.target)} == {b"slow:0.05|%d" % number for number in range(200)}
+    # Its successor has long said what it had in hand, and more: said again now, older states would end up behind newer ones.
+    published = sorted(r.value or b"" for r in await outside.read(tiny.target))
+    assert published == sorted(b"slow:0.05|%d" % number for number in range(200))
     await outside.send(tiny.source, [Sent(b"ok|more %d" % number, b"k", number % 2) for number in range(10)])
     await eventually(done, "the rest acknowledged", 60)
     assert frozen.running, "the frozen worker is a member again"
