@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 
 from tests.faults.evidence import Evidence
 from tests.faults.folding import fold
-from tests.faults.injections import faults_of
+from tests.faults.injections import SUDDEN, Fault, faults_of
 from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
 from tests.faults.world import SETTLE_SECONDS, Engine, World, opened
 
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
 _PAUSE_SECONDS = (0.5, 3.0)
+_SUDDEN_SECONDS = (1.0, 5.0)
 
 
 @dataclass
@@ -74,8 +75,9 @@ async def run(
         watching = asyncio.create_task(world.watch())
         await world.publish(world.load.background())
         loading = asyncio.create_task(_load(world, seconds, deadly=deadly))
-        await _hurt(world, loading, only)
-        await loading
+        await asyncio.gather(
+            _hurt(world, SUDDEN, loading, only, _SUDDEN_SECONDS), _hurt(world, faults_of(world), loading, only, _PAUSE_SECONDS), loading
+        )
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         settled = await world.settle(_all_told)
@@ -114,11 +116,17 @@ async def _ship(world: World) -> None:
             await world.publish(world.load.merged(world.rng.choice(others[:4]), root, where[root]))
 
 
-async def _hurt(world: World, loading: asyncio.Task[None], only: Collection[str] | None) -> None:
-    faults = {name: fault for name, fault in faults_of(world).items() if only is None or name in only}
+async def _hurt(
+    world: World,
+    choice: Mapping[str, tuple[Fault, int]],
+    loading: asyncio.Task[None],
+    only: Collection[str] | None,
+    pause_seconds: tuple[float, float],
+) -> None:
+    faults = {name: fault for name, fault in choice.items() if only is None or name in only}
     names = [name for name, (_, weight) in faults.items() for _ in range(weight)]
     while not loading.done() and names:
-        await asyncio.sleep(world.rng.uniform(*_PAUSE_SECONDS))
+        await asyncio.sleep(world.rng.uniform(*pause_seconds))
         name = world.rng.choice(names)
         await faults[name][0](world)
         world.count(name)

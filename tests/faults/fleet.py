@@ -63,6 +63,13 @@ class Member:
         os.kill(self.pid, number)
         return True
 
+    def is_asleep(self) -> bool:
+        """Tell whether the process was stopped by SIGSTOP."""
+        try:
+            return self.pid is not None and psutil.Process(self.pid).status() == psutil.STATUS_STOPPED
+        except psutil.NoSuchProcess:
+            return False
+
     def size(self) -> int:
         """Return the resident bytes of the process; 0 where there is none."""
         try:

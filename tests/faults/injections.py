@@ -18,9 +18,13 @@ from tests.support.groups import reset_group
 
 Fault: TypeAlias = Callable[[World], Awaitable[None]]
 
+REBUILT = ("dedup", "segmenter")
+"""Services whose stores are a function of logs that are kept for ever."""
 _MOOD_SECONDS = 5.0
 _AWAY_SECONDS = (3.0, 12.0)
 _SLOW_SECONDS = 6.0
+_LOOKS = 250
+"""A tenth of a second each: so long it may take until the worker has something to publish."""
 
 
 async def kill(world: World) -> None:
@@ -64,6 +68,25 @@ async def zombie(world: World) -> None:
     member = world.fleet.members[service][0]
     world.say(f"{service} sleeps")
     if member.send(signal.SIGSTOP):
+        await asyncio.sleep(2 * world.session_seconds)
+        member.send(signal.SIGCONT)
+        await asyncio.sleep(2.0)
+    await world.fleet.scale(service, 1)
+
+
+async def zombie_with_outputs(world: World) -> None:
+    """Let a worker fall asleep between store and publication for twice the session, while a successor goes on."""
+    service = world.rng.choice(SERVICES)
+    await world.fleet.scale(service, 2)
+    member = world.fleet.members[service][0]
+    member.once = f"stop_before_publish:{world.rng.randint(2, 6)}"
+    member.send(signal.SIGKILL)
+    for _ in range(_LOOKS):
+        if member.is_asleep():
+            break
+        await asyncio.sleep(0.1)
+    if member.is_asleep():
+        world.say(f"{service} sleeps before it publishes")
         await asyncio.sleep(2 * world.session_seconds)
         member.send(signal.SIGCONT)
         await asyncio.sleep(2.0)
@@ -148,15 +171,28 @@ async def offsets_reset(world: World) -> None:
     """Stop a service, set its group back to the beginning, start it."""
     service = world.rng.choice(SERVICES)
     world.say(f"{service} begins at 0 again")
+    await _begin_again(world, service, lose_store=False)
+
+
+async def store_lost(world: World) -> None:
+    """Stop a service whose store is rebuilt from the logs, delete the store, set its group back to the beginning, start it."""
+    service = world.rng.choice(REBUILT)
+    world.say(f"{service} lost its store")
+    await _begin_again(world, service, lose_store=True)
+
+
+async def _begin_again(world: World, service: str, *, lose_store: bool) -> None:
     count = len(world.fleet.members[service])
     await world.fleet.scale(service, 0)
+    if lose_store:
+        world.lose_store(service)
     await reset_group(world.kafka.bootstrap_servers, f"groundswell-{service}", consumed_topics()[service])
     await world.fleet.scale(service, count)
 
 
+SUDDEN: Mapping[str, tuple[Fault, int]] = {"kill": (kill, 1), "crash point": (crash_at_point, 1)}
+"""Those that take no time, and come all the while beside the others."""
 EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
-    "kill": (kill, 8),
-    "crash point": (crash_at_point, 8),
     "kill everyone": (kill_all, 1),
     "rolling restart": (rolling_restart, 1),
     "zombie": (zombie, 1),
@@ -164,10 +200,12 @@ EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
     "poison": (poison, 2),
     "duplicates": (duplicates, 2),
     "offsets reset": (offsets_reset, 1),
+    "store lost": (store_lost, 1),
 }
 """Name → the fault and how often it comes beside the others."""
 WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
     "storm": (storm, 1),
+    "zombie with outputs": (zombie_with_outputs, 1),
     "store away": (store_away, 2),
     "store slow": (store_slow, 1),
     "store answers lost": (store_answers_lost, 2),

@@ -81,6 +81,19 @@ def _around_publish(*, after: bool) -> Patch:
     return patch
 
 
+def _stop_before_publish(times: int) -> None:
+    """Fall asleep between store and publication, until somebody wakes the process up."""
+    original, countdown = KafkaSink.publish, [times]
+
+    async def publish(self: KafkaSink, outputs: Any) -> None:
+        countdown[0] -= 1
+        if countdown[0] == 0:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        await original(self, outputs)
+
+    KafkaSink.publish = publish  # type: ignore[method-assign]
+
+
 def _around_commit(*, after: bool) -> Patch:
     def patch(times: int) -> None:
         _die_around(KafkaSource, "commit", after=after, countdown=[times])
@@ -169,6 +182,7 @@ PATCHES: dict[str, Patch] = {
     "after_store": _around_store(after=True),
     "before_publish": _around_publish(after=False),
     "after_publish": _around_publish(after=True),
+    "stop_before_publish": _stop_before_publish,
     "before_commit": _around_commit(after=False),
     "after_commit": _around_commit(after=True),
     "before_mail": _around_mail(after=False),

@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+import pymongo
 from aiokafka.errors import KafkaError
 
 from services.common.errors import ConfigurationError, GroundswellError
@@ -74,6 +75,8 @@ class World:
     sink: MoodySink
     store: TcpProxy | None
     """The way to the stores, where they are a server's."""
+    run: str
+    """Part of the names of this run's databases."""
     kafka: KafkaSettings
     rng: random.Random
     load: Load
@@ -89,6 +92,15 @@ class World:
     def session_seconds(self) -> float:
         """For so long a worker may be silent before the group gives its partitions away."""
         return SESSION_SECONDS[self.engine]
+
+    def lose_store(self, service: str) -> None:
+        """Delete all that *service*, which does not run, has stored."""
+        if self.store is None:
+            for file in (self.folder / "data").glob(f"{service}.db*"):
+                file.unlink()
+        else:
+            with pymongo.MongoClient[dict[str, Any]](os.environ[MONGO_URL]) as client:
+                client.drop_database(_database(self.run, service))
 
     def count(self, fault: str) -> None:
         """Note that *fault* was injected."""
@@ -160,7 +172,7 @@ async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches:
         (folder / "mail.jsonl").touch()
         run = uuid.uuid4().hex[:8]
         fleet = Fleet(folder, lambda service: _environment(engine, kafka, folder, sink.port) | _store(service, store, run), patches or {})
-        world = World(engine, seed, folder, fleet, sink, store, kafka, random.Random(f"faults {seed}"), Load(seed), say)
+        world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say)
         world.cluster = await stack.enter_async_context(Cluster(kafka))
         await apply_topics(world.cluster, partitions=PARTITIONS, replication=1)
         world.tail = await stack.enter_async_context(await world.cluster.tail(sorted(wanted_topics())))
@@ -198,7 +210,11 @@ def _environment(engine: Engine, kafka: KafkaSettings, folder: Path, smtp_port: 
 
 
 def _store(service: str, store: TcpProxy | None, run: str) -> dict[str, str]:
-    return {} if store is None else {"GROUNDSWELL_STORE_URL": f"mongodb://127.0.0.1:{store.port}/faults_{run}_{service}"}
+    return {} if store is None else {"GROUNDSWELL_STORE_URL": f"mongodb://127.0.0.1:{store.port}/{_database(run, service)}"}
+
+
+def _database(run: str, service: str) -> str:
+    return f"faults_{run}_{service}"
 
 
 def _port_of(url: str) -> int:
