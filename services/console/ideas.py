@@ -44,6 +44,11 @@ class BoardView:
         roots = [idea for idea in self.ideas.values() if idea.root_id == idea.idea_id and idea.mentions > 0]
         return [idea.idea_id for idea in sorted(roots, key=lambda idea: (-idea.people, -idea.mentions, idea.first_seen, idea.idea_id))]
 
+    def askers(self, idea_id: str) -> set[str]:
+        """Return the persons whose feedback is linked to the root *idea_id* or to an idea that was merged into it."""
+        links = self.links()
+        return {links.person_of[feedback] for feedback in links.by_root().get(idea_id, ()) if feedback in links.person_of}
+
     def summary(self, idea_id: str) -> dict[str, Any]:
         """Return what is known of an idea as plain values; MRR in whole units of the workspace's currency."""
         idea, demand = self.ideas[idea_id], self.demand.get(idea_id)

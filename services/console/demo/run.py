@@ -7,7 +7,7 @@ import json
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -157,13 +157,18 @@ class Demo:
             await asyncio.sleep(_STEP_SECONDS)
 
     async def _ship_and_merge(self) -> tuple[str | None, Decision | None]:
-        """Ship the idea that most people ask for, one of whom opts out before, then merge its closest miss into it; return both."""
+        """Ship the idea that most people ask for and several can be told of, one of whom opts out before.
+
+        Then merge its closest miss into it; return both.
+        """
         view = self._view()
         ranked = view.ranked()
         if not ranked:
             return None, None
-        shipped, title = ranked[0], clipped(view.ideas[ranked[0]].title)
-        await self._opt_out(view, shipped)
+        aliases = mailable(decoded(self._codec, PersonEvent, self._tail.records["people.events"]))
+        shipped = next((idea for idea in ranked if len(view.askers(idea) & aliases.keys()) > 1), ranked[0])
+        title = clipped(view.ideas[shipped].title)
+        await self._opt_out(sorted(view.askers(shipped) & aliases.keys()), aliases)
         self._out.print(f"shipping “{title}”, which {view.ideas[shipped].people} people ask for …", markup=False)
         release = {"release_id": "demo", "release_name": "Demo release"}
         await set_status(self._cluster, WORKSPACE, BOARD, idea_id=shipped, status="shipped", wait=_ANSWER_SECONDS, **release)
@@ -174,12 +179,8 @@ class Demo:
         await self._quiet()
         return shipped, miss
 
-    async def _opt_out(self, view: BoardView, shipped: str) -> None:
-        """Let one of several who could be mailed about *shipped* say that they do not want to be."""
-        links = view.links()
-        asked = {links.person_of[feedback] for feedback in links.by_root().get(shipped, ()) if feedback in links.person_of}
-        aliases = mailable(decoded(self._codec, PersonEvent, self._tail.records["people.events"]))
-        reachable = sorted(asked & aliases.keys())
+    async def _opt_out(self, reachable: Sequence[str], aliases: Mapping[str, str]) -> None:
+        """Let one of several who could be mailed say that they do not want to be."""
         if len(reachable) > 1:
             self._out.print("one of those who asked opts out of being told …")
             await self._cluster.publish([opt_out(WORKSPACE, aliases[reachable[0]])])
