@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.faults.evidence import Evidence
 from tests.faults.folding import fold
@@ -35,12 +36,16 @@ class Report:
     samples: int
     mails: int
     facts: Mapping[str, int] = field(default_factory=dict)
+    longest_pause_seconds: float = 0.0
+    """Between two pieces of enriched feedback, the last topic that a record reaches."""
 
     def text(self) -> str:
         """Return all of it, the first broken invariant first."""
         lines = [f"seed {self.seed}: {self.records} records, {sum(self.deaths.values())} deaths {dict(self.exits)}"]
         lines += [f"  injected {dict(self.injected)}; {self.samples} samples, {self.mails} mails, {dict(self.facts)}"]
-        lines += [f"  settled within {self.settled_seconds:.0f} s; logs and mails under {self.folder}"]
+        lines += [
+            f"  longest pause {self.longest_pause_seconds:.1f} s; settled within {self.settled_seconds:.0f} s; logs under {self.folder}"
+        ]
         for name, words in self.broken.items():
             lines += [f"  {name} is broken {len(words)} times:", *(f"    {word}" for word in words[:5])]
         return "\n".join(lines) if self.broken else "\n".join([*lines, "  every invariant holds"])
@@ -143,6 +148,11 @@ async def _again(world: World, before: Evidence) -> dict[str, list[str]]:
     settled = await world.settle()
     words = [*i7_saying_it_again_changes_nothing(before, world.evidence(settled))]
     return {"I7": words} if words else {}
+
+
+def _longest_pause_seconds(world: World) -> float:
+    moments = sorted(record.timestamp_ms for record in world.tail.records["feedback.enriched"])
+    return max((later - earlier for earlier, later in pairwise(moments)), default=0) / 1000
 
 
 def _report(world: World, evidence: Evidence, found: Mapping[str, list[str]]) -> Report:

@@ -199,8 +199,6 @@ EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
     "mail server": (mail_server, 3),
     "poison": (poison, 2),
     "duplicates": (duplicates, 2),
-    "offsets reset": (offsets_reset, 1),
-    "store lost": (store_lost, 1),
 }
 """Name → the fault and how often it comes beside the others."""
 WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
@@ -209,8 +207,10 @@ WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
     "store away": (store_away, 2),
     "store slow": (store_slow, 1),
     "store answers lost": (store_answers_lost, 2),
+    "offsets reset": (offsets_reset, 1),
+    "store lost": (store_lost, 1),
 }
-"""Those that need a store of several workers, behind a network."""
+"""Those that need a store of several workers, behind a network, or a group that can be set back (Tansu takes no such commit)."""
 
 
 WITH_OUR_BROKER: Mapping[str, tuple[Fault, int]] = {"broker restart": (broker_restart, 2)}

@@ -174,7 +174,7 @@ async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches:
         fleet = Fleet(folder, lambda service: _environment(engine, kafka, folder, sink.port) | _store(service, store, run), patches or {})
         world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say)
         world.cluster = await stack.enter_async_context(Cluster(kafka))
-        await apply_topics(world.cluster, partitions=PARTITIONS, replication=1)
+        await apply_topics(world.cluster, partitions=PARTITIONS, replication=len(kafka.bootstrap_servers.split(",")))
         world.tail = await stack.enter_async_context(await world.cluster.tail(sorted(wanted_topics())))
         stack.push_async_callback(fleet.stop)
         for service in SERVICES:
