@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test test-unit lint format bench images chart kafka kafka-down mongo mongo-down clean
+.PHONY: help install demo up test faults test-unit lint format bench images chart kafka kafka-down mongo mongo-down clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -39,11 +39,19 @@ up: $(VENV)/.all ## Keep the embedded stack running until Ctrl-C
 	@$(BIN)/groundswell up
 
 test: $(VENV)/.test ## Run every test that needs nothing but this machine
-	@$(BIN)/pytest -n 2 --dist loadgroup
+	@$(BIN)/pytest -n 2 --dist loadgroup --ignore tests/faults
 	@echo "Left out, unless shown above as run:"
 	@echo "  mongo   set GROUNDSWELL_TEST_MONGO_URL=mongodb://HOST:PORT and run make test"
+	@echo "  faults  make faults"
 	@echo "  images  make images, where a Docker daemon runs"
 	@echo "  benches make bench"
+
+SEED ?= 1
+MINUTES ?= 3
+ENGINE ?= embedded
+
+faults: $(VENV)/.test ## Hurt the running services by SEED for MINUTES, on ENGINE=embedded|real, and judge what is left
+	@$(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine $(ENGINE)
 
 test-unit: $(VENV)/.test ## Run the tests that start no process
 	@$(BIN)/pytest tests/unit tests/contract -m 'not stack'

@@ -12,7 +12,7 @@ from services.common.events.decisions import Decision, DecisionType, Idea
 from services.common.events.demand import EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition, TransitionCause
 from services.common.events.notifications import Alert, NotificationOutcome, OutcomeType
 from services.common.events.people import Account, PersonEvent, PersonEventType
-from services.common.events.work import NotifierWork, SegmenterWork, SegmenterWorkType
+from services.common.events.work import SegmenterWork, SegmenterWorkType
 
 ALL_EVENTS: tuple[type[Event], ...] = (
     BoardEvent,
@@ -27,7 +27,6 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     Alert,
     NotificationOutcome,
     SegmenterWork,
-    NotifierWork,
 )
 
 __all__ = [
@@ -43,7 +42,6 @@ __all__ = [
     "Idea",
     "IdeaDemand",
     "NotificationOutcome",
-    "NotifierWork",
     "OutcomeType",
     "PersonEvent",
     "PersonEventType",

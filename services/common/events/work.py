@@ -54,31 +54,3 @@ class SegmenterWork:
         if self.board is not None:
             return board_key(self.workspace, self.board)
         return self.person_id or self.account_id or self.workspace
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotifierWork:
-    """``notifier.work``: something about a person or a row that has to be looked at again."""
-
-    TOPIC: ClassVar[str] = "notifier.work"
-
-    work_id: str
-    type: str
-    workspace: str
-    version: int
-    created_at: Micros
-    cause_id: str
-    board: str | None = None
-    person_id: str | None = None
-    alert_id: str | None = None
-    state_json: str | None = None
-
-    def key(self) -> str:
-        """Return the work's id."""
-        return self.work_id
-
-    def partition_key(self) -> str:
-        """Return the board's key, or the person's id."""
-        if self.board is not None:
-            return board_key(self.workspace, self.board)
-        return self.person_id or self.workspace
