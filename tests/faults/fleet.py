@@ -78,8 +78,8 @@ class Member:
             return 0
 
     async def _spawn(self) -> None:
-        patch, self.once = self.once or self._patch, None
-        module = [f"services.{self.service}"] if patch is None else ["tests.faults.patched", self.service, patch]
+        patch, self.once = ",".join(filter(None, (self._patch, self.once))), None
+        module = [f"services.{self.service}"] if not patch else ["tests.faults.patched", self.service, patch]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,
