@@ -21,7 +21,7 @@ from tests.faults.world import World
 Fault: TypeAlias = Callable[[World], Awaitable[None]]
 
 REBUILT = ("dedup",)
-"""Services whose stores are a function of one log that is kept for ever; the segmenter joins several, whose interleaving is in its store only."""
+"""Whose store is a function of one log that is kept for ever. The segmenter joins several, whose interleaving only its store knows."""
 _ATTEMPTS = 5
 _MOOD_SECONDS = 5.0
 _AWAY_SECONDS = (3.0, 12.0)
