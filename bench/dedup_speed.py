@@ -98,11 +98,13 @@ def _deciding(ideas: int) -> dict[str, float]:
     vectors = rng.standard_normal((ideas + _REPEATS, 384), np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     for number in range(ideas):
-        _say(board, number, f"text {number}", vectors[number])
+        _decide(board, _event(number, f"text {number}"), vectors[number])
     census = _micros(lambda: take_census(board.index))
     repair = _micros(lambda: pairs_to_repair(board, board.calibration.threshold, 0.9))
-    assign = [_micros(partial(_say, board, number, f"text {number}", vectors[number])) for number in range(ideas, ideas + _REPEATS)]
-    again = [_micros(partial(_say, board, ideas + number, "text 5", vectors[0])) for number in range(_REPEATS, 2 * _REPEATS)]
+    new = [(_event(number, f"text {number}"), vectors[number]) for number in range(ideas, ideas + _REPEATS)]
+    assign = [_micros(partial(_decide, board, event, vector)) for event, vector in new]
+    repeats = [_event(ideas + number, "text 5") for number in range(_REPEATS, 2 * _REPEATS)]
+    again = [_micros(partial(_decide, board, event, vectors[0])) for event in repeats]
     return {
         f"assign a new text among {ideas:,} ideas, us": statistics.median(assign),
         f"assign, 99th percentile of {_REPEATS}, us": float(np.percentile(assign, 99)),
@@ -112,9 +114,13 @@ def _deciding(ideas: int) -> dict[str, float]:
     }
 
 
-def _say(board: Board, number: int, text: str, vector: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+def _decide(board: Board, event: BoardEvent, vector: np.ndarray[tuple[int], np.dtype[np.float32]]) -> None:
+    decide(board, event, event.origin, lambda _: vector)
+
+
+def _event(number: int, text: str) -> BoardEvent:
     feedback = ids.feedback_id("bench", "board", str(number))
-    event = BoardEvent(
+    return BoardEvent(
         event_id=ids.event_id("bench", feedback, "0"),
         type="submitted",
         workspace="bench",
@@ -128,7 +134,6 @@ def _say(board: Board, number: int, text: str, vector: np.ndarray[tuple[int], np
         person_id=ids.person_id("bench", f"feedback:{feedback}"),
         text=text,
     )
-    decide(board, event, f"bench/0/{number}", lambda _: vector)
 
 
 def _micros(work: Callable[[], object]) -> float:
