@@ -170,6 +170,15 @@ def test_of_two_exports_at_once_one_is_kept(tmp_path: Path, monkeypatch: pytest.
     assert (prepare_model(str(source), tmp_path / "cache") / ONNX_FILE).read_bytes() == b"oneone"
 
 
+@pytest.mark.model
+def test_a_cache_that_is_named_relative_to_the_working_directory_is_filled_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    made = prepare_model(None, Path("models"))
+
+    assert (tmp_path / made / ONNX_FILE).is_file()
+
+
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"GROUNDSWELL_MODEL: .* holds neither model.safetensors nor pytorch_model.bin"):
         prepare_model(str(tmp_path), tmp_path / "cache")

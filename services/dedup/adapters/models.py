@@ -89,7 +89,7 @@ def _export(source: Path, target: Path) -> None:
 def _run_export(source: Path, made: Path) -> None:
     """Export in a process of its own: torch stays out of this one, and its memory is given back."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "services.dedup.adapters.export", str(source.resolve()), str(made)]
+    command = [sys.executable, "-m", "services.dedup.adapters.export", str(source.resolve()), str(made.resolve())]
     root = Path(__file__).resolve().parents[3]
     try:
         done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=_EXPORT_SECONDS, check=False)  # noqa: S603 - ourselves
