@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import orjson
 
 from services.common.clock import Micros
-from services.common.events import Decision, EnrichedFeedback, SegmenterWork
+from services.common.events import Decision, EnrichedFeedback, IdeaDemand, SegmenterWork
 from services.common.ids import board_key
 from services.common.outcome import Drop, Outcome, Reject
 from services.common.records import Received
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.cards import PersonCard, person_card
+from services.segmenter.domain.changes import Fact
 from services.segmenter.domain.decide import EFFECTIVE, Decided, IncompleteDecisionError, Step, rows_needed
 from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.demand import demand, shown
 from services.segmenter.domain.inputs import state_of
 from services.segmenter.handler.facts import Publisher, dump, enriched
 from services.segmenter.ports import BoardEntry, BoardLog, Documents
@@ -100,7 +103,9 @@ class Boards:
         for given in inputs:
             known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
             if known is not None:
-                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts))
+                outcomes.append(
+                    self._publisher.again(given.origin, known.origin, known.facts, partial(_present, self._states[given.board]))
+                )
             elif given.card is not None and not self._is_news(given, given.card):
                 outcomes.append(Drop("stale"))
             else:
@@ -190,3 +195,10 @@ def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
 def addressed_to(batch: Iterable[Received[SegmenterWork]]) -> list[str]:
     """Return to whom each note goes: ``boards``, ``people`` or ``accounts``."""
     return ["boards" if r.event.board is not None else "people" if r.event.person_id is not None else "accounts" for r in batch]
+
+
+def _present(state: BoardState, fact: Fact) -> Fact:
+    """Return an idea's demand as it is now in place of *fact*, which tells what it was; any other fact stays as it is."""
+    if not isinstance(fact, IdeaDemand) or fact.version >= state.position:
+        return fact
+    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.position, fact.updated_at)

@@ -36,6 +36,10 @@ def enriched(facts: bytes, feedback_id: str) -> EnrichedFeedback:
     return EnrichedFeedback(**rows[-1])
 
 
+def _as_it_was(fact: Fact) -> Fact:
+    return fact
+
+
 class Publisher:
     """Turns facts into outputs."""
 
@@ -50,11 +54,15 @@ class Publisher:
         """Return the outcome that publishes *facts*."""
         return Emit(tuple(self.outputs(facts)))
 
-    def again(self, origin: str, stored_origin: str, facts: bytes) -> Outcome:
-        """Return the outcome of an input that was applied before: the same outputs for a redelivery, none for a repeat."""
+    def again(self, origin: str, stored_origin: str, facts: bytes, present: Callable[[Fact], Fact | None] = _as_it_was) -> Outcome:
+        """Return the outcome of an input that was applied before: the same outputs for a redelivery, none for a repeat.
+
+        *present* gives the state that holds now for one that held then, or None where that has been published since: inputs of several
+        topics come again in another order than they came first, and the last record of a key must be its newest state.
+        """
         if origin != stored_origin:
             return Drop("repeat")
-        return self.emit(restored(orjson.loads(facts)))
+        return self.emit([now for fact in restored(orjson.loads(facts)) if (now := present(fact)) is not None])
 
     def _tombstone(self, fact: Tombstone) -> Output:
         return Output(fact.topic, fact.record_key.encode(), None, fact.partition.encode())

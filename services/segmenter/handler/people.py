@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 
-from services.common.events import PersonEvent, SegmenterWork
+from services.common.events import PersonEvent, PersonSegments, SegmenterWork
 from services.common.outcome import Drop, Outcome
 from services.common.records import Received
 from services.segmenter.domain.cards import account_card
@@ -92,7 +93,7 @@ class People:
             person = people[subject[0]]
             entry = seen.get(subject) or person.entries.get(input_id)
             if entry is not None:
-                outcomes.append(self._publisher.again(origin, entry.origin, entry.facts))
+                outcomes.append(self._publisher.again(origin, entry.origin, entry.facts, partial(_unless_older, person.state)))
                 continue
             facts = apply(person.state, received, world)
             person.entries[input_id] = Entry(input_id, origin, person.state.position, dump(facts or ()))
@@ -117,6 +118,11 @@ class People:
         wanted.update(account_id for received in inputs for account_id in _accounts_in(received))
         cards = await self._accounts.cards(wanted) if wanted else {}
         return World(self._definition, {account_id: account_card(card) for account_id, card in cards.items() if card})
+
+
+def _unless_older(state: PersonState, fact: Fact) -> Fact | None:
+    """Return *fact*, unless it is a state of the person whose successor has been published, or is about to come again itself."""
+    return None if isinstance(fact, PersonSegments) and fact.version < state.card.version else fact
 
 
 def _subject(received: PersonEvent | SegmenterWork) -> str:
