@@ -167,6 +167,7 @@ def _report(world: World, evidence: Evidence, found: Mapping[str, list[str]]) ->
         folder=str(world.folder),
         samples=len(evidence.samples),
         mails=len(evidence.mails),
+        longest_pause_seconds=_longest_pause_seconds(world),
         facts={
             topic: len(evidence.facts(topic)) for topic in ("board.events", "board.decisions", "feedback.enriched", "notifications.log")
         },

@@ -13,7 +13,7 @@ from services.console.engines import kafka
 from services.console.failures import CommandFailed
 from services.console.lag import consumed_topics
 from services.console.replaying import set_back
-from tests.faults.fleet import SERVICES
+from tests.faults.fleet import SERVICES, Member
 from tests.faults.patched import CRASH_POINTS, MAIL_POINTS
 from tests.faults.smtp import MOODS
 from tests.faults.world import World
@@ -32,9 +32,9 @@ _LOOKS = 250
 
 async def kill(world: World) -> None:
     """Kill -9 one worker of one service."""
-    service = world.rng.choice(SERVICES)
-    if world.rng.choice(world.fleet.members[service]).send(signal.SIGKILL):
-        world.say(f"killed {service}")
+    member = _anyone(world)
+    if member is not None and member.send(signal.SIGKILL):
+        world.say(f"killed {member.service}")
 
 
 async def kill_all(world: World) -> None:
@@ -46,12 +46,19 @@ async def kill_all(world: World) -> None:
 
 async def crash_at_point(world: World) -> None:
     """Let one worker die before or after a store write, a publication, a commit or a mail."""
-    service = world.rng.choice(SERVICES)
-    point = world.rng.choice(MAIL_POINTS if service == "notifier" and world.rng.random() < 0.5 else CRASH_POINTS)
-    member = world.rng.choice(world.fleet.members[service])
-    member.once = f"{point}:{world.rng.randint(1, 12)}"
-    world.say(f"{service} dies {member.once}")
+    member = _anyone(world)
+    if member is None:
+        return
+    may_mail = member.service == "notifier" and world.rng.random() < 0.5
+    member.once = f"{world.rng.choice(MAIL_POINTS if may_mail else CRASH_POINTS)}:{world.rng.randint(1, 12)}"
+    world.say(f"{member.service} dies {member.once}")
     member.send(signal.SIGKILL)
+
+
+def _anyone(world: World) -> Member | None:
+    """Return a worker of some service; None where that has none at this moment, because another fault stopped it."""
+    members = world.fleet.members[world.rng.choice(SERVICES)]
+    return world.rng.choice(members) if members else None
 
 
 async def rolling_restart(world: World) -> None:
