@@ -23,7 +23,7 @@ def replay(
 ) -> None:
     """Let a service read its topics again when it is started next: what it decided stays decided and is published once more.
 
-    With the store of dedup deleted before, it is rebuilt so, to the same bytes.
+    With the store of dedup deleted before, it is built anew from the log; keep a copy, this was not measured yet.
     """
     if service not in SERVICES:
         raise typer.BadParameter(f"expected one of {', '.join(SERVICES)}", param_hint="--service")
