@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -190,11 +190,6 @@ def _chain(person_id: str | None, cards: Mapping[str, PersonCard]) -> list[Perso
 
 def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
     return BoardEntry(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
-
-
-def addressed_to(batch: Iterable[Received[SegmenterWork]]) -> list[str]:
-    """Return to whom each note goes: ``boards``, ``people`` or ``accounts``."""
-    return ["boards" if r.event.board is not None else "people" if r.event.person_id is not None else "accounts" for r in batch]
 
 
 def _present(state: BoardState, fact: Fact) -> Fact:
