@@ -8,7 +8,7 @@ export HF_HUB_OFFLINE := 1
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo up test faults test-unit lint format bench images chart kafka kafka-down mongo mongo-down clean
+.PHONY: help install demo up test faults test-real test-unit lint format bench images chart kafka kafka-down mongo mongo-down clean
 
 help: ## List every target
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
@@ -43,6 +43,7 @@ test: $(VENV)/.test ## Run every test that needs nothing but this machine
 	@echo "Left out, unless shown above as run:"
 	@echo "  mongo   set GROUNDSWELL_TEST_MONGO_URL=mongodb://HOST:PORT and run make test"
 	@echo "  faults  make faults"
+	@echo "  real    make test-real, where Java, Maven and Go are"
 	@echo "  images  make images, where a Docker daemon runs"
 	@echo "  benches make bench"
 
@@ -52,6 +53,12 @@ ENGINE ?= embedded
 
 faults: $(VENV)/.test ## Hurt the running services by SEED for MINUTES, on ENGINE=embedded|real, and judge what is left
 	@$(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine $(ENGINE)
+
+ON_REAL := $(BIN)/python -m tests.support.engines
+
+test-real: $(VENV)/.test ## Test on Apache Kafka and FerretDB (Java, Maven, Go): stores, services, the stack, three minutes of faults
+	@$(ON_REAL) $(SHELL) -ec '$(BIN)/pytest -n 0 -m mongo tests/contract; $(BIN)/pytest -n 0 tests/e2e --ignore tests/e2e/demo_test.py; \
+	  $(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine real'
 
 test-unit: $(VENV)/.test ## Run the tests that start no process
 	@$(BIN)/pytest tests/unit tests/contract -m 'not stack'

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from services.common.events import Idea, IdeaDemand, NotificationOutcome, PersonSegments
+from services.common.events import EnrichedFeedback, Idea, IdeaDemand, NotificationOutcome, PersonSegments
 from services.common.records import Output, Record
 from services.common.topics import load_topics
 from services.console.board import decoded, final_outcomes
@@ -115,8 +115,10 @@ async def told(cluster: Cluster, tail: Tail) -> None:
 
 
 def test_nothing_is_lost_and_every_count_is_right(aftermath: Aftermath) -> None:
+    """Counted is what was said, not how often: a worker that dies between publication and commit says the same bytes again."""
     sent_once = {mail["message_id"]: mail for mail in aftermath.mails}
-    found = checks(codec(), aftermath.records, RAW_TOPICS, list(sent_once.values()))
+    told = {(record.key, record.value): record for record in aftermath.records["feedback.enriched"]}
+    found = checks(codec(), {**aftermath.records, "feedback.enriched": list(told.values())}, RAW_TOPICS, list(sent_once.values()))
     assert {check.law: 0 for check in found} == {check.law: check.wrong for check in found}
 
 
@@ -138,6 +140,9 @@ def test_facts_repeat_byte_for_byte(aftermath: Aftermath) -> None:
     """A crash may publish a fact again, but never another one under its key."""
     for topic in ("board.events", "board.decisions"):
         assert len(set(frames(aftermath.records[topic]))) == len({record.key for record in aftermath.records[topic]}), topic
+    told = aftermath.records["feedback.enriched"]
+    versions = {(feedback.feedback_id, feedback.enrichment_version) for feedback in decoded(codec(), EnrichedFeedback, told)}
+    assert len(set(frames(told))) == len(versions), "feedback.enriched"
 
 
 def test_everyone_who_asked_was_told_or_has_a_reason(aftermath: Aftermath) -> None:
