@@ -155,6 +155,15 @@ class KafkaSink:
             if isinstance(failure, BaseException):
                 raise failure
 
+    async def partitions(self, topic: str) -> int:
+        """Return how many partitions *topic* has.
+
+        Raises:
+            TransientError: It does not exist (yet).
+        """
+        with kafka_errors(f"topic {topic}"):
+            return self._counts.get(topic) or await self._count(topic)
+
     async def check_partitions(self, expected: Mapping[str, int | None]) -> None:
         """Return if every topic exists with its expected partition count; None accepts any.
 
@@ -163,8 +172,7 @@ class KafkaSink:
             ConfigurationError: A topic has another count: keys would move to other partitions and lose their order.
         """
         for topic, count in expected.items():
-            with kafka_errors(f"topic {topic}"):
-                found = await self._count(topic)
+            found = await self.partitions(topic)
             if count is not None and found != count:
                 raise ConfigurationError(
                     f"Kafka: topic {topic} has {found} partitions, configured are {count}; set GROUNDSWELL_TOPIC_PARTITIONS, "

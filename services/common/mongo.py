@@ -103,5 +103,22 @@ class MongoCrashMarks:
             await self._marks.delete_one({"_id": _mark_key(topic, partition)})
 
 
+class MongoBirth:
+    """The one document of the collection ``birth``."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._birth = store.database["birth"]
+
+    async def is_born(self) -> bool:
+        """Tell whether ``mark_born`` was called on this store."""
+        async with mongo_errors():
+            return await self._birth.find_one({"_id": 1}) is not None
+
+    async def mark_born(self) -> None:
+        """Note that the store lacks nothing of what its service has said."""
+        async with mongo_errors():
+            await self._birth.replace_one({"_id": 1}, {}, upsert=True)
+
+
 def _mark_key(topic: str, partition: int) -> str:
     return f"{topic}/{partition}"

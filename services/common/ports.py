@@ -58,7 +58,7 @@ class Source(Protocol):
         """
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
-        """Acknowledge all before each position.
+        """Acknowledge all before each position, unless that was done with the outputs.
 
         Raises:
             Evicted: Another worker owns some of these partitions now.
@@ -81,10 +81,47 @@ class Source(Protocol):
 class Sink(Protocol):
     """The producing side of a broker."""
 
-    async def publish(self, outputs: Sequence[Output]) -> None:
-        """Publish *outputs* in order; return when the broker has confirmed every one.
+    async def take_over(self, partitions: frozenset[Partition]) -> bool:
+        """Begin to publish as the owner of *partitions*, all that are owned; tell whether the source was set back to its last commit.
 
         Raises:
+            Evicted: Another worker owns some of them by now.
+            TransientError: The broker did not confirm.
+        """
+
+    async def publish(self, outputs: Sequence[Output], positions: Mapping[Partition, int]) -> None:
+        """Publish *outputs* in order; return when the broker has confirmed every one.
+
+        With transactions all before each of *positions* is acknowledged at once with them, and ``Source.commit`` leaves it out.
+
+        Raises:
+            Evicted: Another worker owns these partitions now.
+            Fenced: The transaction did not end as it should; whether it counts shows in the last commit, from which all is read again.
             TransientError: Some were not confirmed; repeating publishes them again.
             PermanentError: The broker refuses one for good.
+        """
+
+
+class Birth(Protocol):
+    """Whether a store is complete from its first record on."""
+
+    async def is_born(self) -> bool:
+        """Tell whether ``mark_born`` was called on this store."""
+
+    async def mark_born(self) -> None:
+        """Note that the store lacks nothing of what its service has said; durable when this returns."""
+
+
+class Recall(Protocol):
+    """Gives a store that is new what its service said before the old one was lost."""
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """The service's own topics, in the order in which they are read, each whole, before any input."""
+
+    async def recall(self, topic: str, records: Sequence[Record]) -> None:
+        """Take in *records*, each partition's in order; a value of None is a tombstone. Durable when this returns; safe to repeat.
+
+        Raises:
+            TransientError: The store does not answer; all is read again from the beginning.
         """

@@ -93,7 +93,7 @@ class Database:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.executescript(self._schema)
-        connection.executescript(_MARKS_SCHEMA)
+        connection.executescript(_COMMON_SCHEMA)
         self._connection = connection
 
     def _close(self) -> None:
@@ -110,7 +110,9 @@ class Database:
         return self._connection
 
 
-_MARKS_SCHEMA = """
+_COMMON_SCHEMA = """
+CREATE TABLE IF NOT EXISTS birth (id INTEGER PRIMARY KEY CHECK (id = 1));
+
 CREATE TABLE IF NOT EXISTS crash_marks (
     topic TEXT NOT NULL, partition INTEGER NOT NULL, suspect INTEGER NOT NULL, until INTEGER NOT NULL, deaths INTEGER NOT NULL,
     PRIMARY KEY (topic, partition)
@@ -138,3 +140,18 @@ class SqliteCrashMarks:
     async def clear(self, topic: str, partition: int) -> None:
         """Forget a partition's mark."""
         await self._database.write(lambda c: c.execute("DELETE FROM crash_marks WHERE topic = ? AND partition = ?", (topic, partition)))
+
+
+class SqliteBirth:
+    """The one row of ``birth``, beside the service's own tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def is_born(self) -> bool:
+        """Tell whether ``mark_born`` was called on this store."""
+        return bool(await self._database.read(lambda c: c.execute("SELECT count(*) FROM birth").fetchone()[0]))
+
+    async def mark_born(self) -> None:
+        """Note that the store lacks nothing of what its service has said."""
+        await self._database.write(lambda c: c.execute("INSERT OR IGNORE INTO birth VALUES (1)"))

@@ -10,19 +10,21 @@ from typing import Generic, TypeVar
 
 from services.common.crash import CrashMarks
 from services.common.errors import ConfigurationError
-from services.common.mongo import MongoCrashMarks, MongoStore
+from services.common.mongo import MongoBirth, MongoCrashMarks, MongoStore
+from services.common.ports import Birth
 from services.common.settings import Settings
-from services.common.sqlite import Database, SqliteCrashMarks
+from services.common.sqlite import Database, SqliteBirth, SqliteCrashMarks
 
 P = TypeVar("P")
 
 
 @dataclass(frozen=True, slots=True)
 class OpenStore(Generic[P]):
-    """A service's port on its store, and the loop's own marks beside it."""
+    """A service's port on its store, and what the worker keeps beside it."""
 
     port: P
     marks: CrashMarks
+    birth: Birth
 
 
 def sqlite_path(settings: Settings, service: str) -> Path | None:
@@ -61,13 +63,13 @@ async def open_store(
         database = Database(path, schema)
         await database.open()
         try:
-            yield OpenStore(sqlite(database), SqliteCrashMarks(database))
+            yield OpenStore(sqlite(database), SqliteCrashMarks(database), SqliteBirth(database))
         finally:
             await database.close()
     else:
         store = MongoStore(settings.store_url or "", settings.store_tls_ca_file)
         try:
             await store.ping()
-            yield OpenStore(mongo(store), MongoCrashMarks(store))
+            yield OpenStore(mongo(store), MongoCrashMarks(store), MongoBirth(store))
         finally:
             store.close()

@@ -21,7 +21,8 @@ from services.common.kafka_source import KafkaSource
 from services.common.logs import get_logger
 from services.common.loop import Loop
 from services.common.metrics import LoopMetrics
-from services.common.ports import Assignment, Route, Tick
+from services.common.ports import Assignment, Birth, Recall, Route, Tick
+from services.common.rebirth import complete_store
 from services.common.registry import Schemas, open_schemas
 from services.common.retry import retrying
 from services.common.settings import KafkaSettings, Settings
@@ -45,6 +46,9 @@ class Wiring:
     marks: CrashMarks
     assignment: Assignment | None = None
     tick: Tick | None = None
+    birth: Birth | None = None
+    recall: Recall | None = None
+    """With *birth*: gives a store that is new what the service has said."""
 
 
 Wire: TypeAlias = Callable[[Codec, CollectorRegistry], AbstractAsyncContextManager[Wiring]]
@@ -129,6 +133,7 @@ class Worker:
         try:
             await self._waiting(sink.start)
             await self._waiting(lambda: sink.check_partitions(self._expected(topics)))
+            await self._waiting(lambda: self._complete_store(wiring, group, topics, sink))
             await self._waiting(lambda: source.start(loop.on_assigned, lambda: self._revoke(loop)))
             self._source, self._loop = source, loop
             _spare_collector()
@@ -138,6 +143,16 @@ class Worker:
             await source.stop()
             await sink.stop()
         log.info("stopped")
+
+    async def _complete_store(self, wiring: Wiring, group: str, topics: Sequence[str], sink: KafkaSink) -> None:
+        birth, recall = wiring.birth, wiring.recall
+        if birth is None or recall is None:
+            return
+        inputs = [(topic, number) for topic in topics for number in range(await sink.partitions(topic))]
+        outputs = {topic: await sink.partitions(topic) for topic in recall.topics}
+        await complete_store(
+            self._kafka, group, inputs=inputs, outputs=outputs, birth=birth, recall=recall, batch_bytes=self._settings.batch_bytes
+        )
 
     async def _steps(self, loop: Loop, tick: Tick | None) -> None:
         next_tick = time.monotonic()

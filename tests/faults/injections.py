@@ -9,10 +9,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import TypeAlias
 
+from services.common.kafka_rewind import StillRunning, set_back
 from services.console.engines import kafka
-from services.console.failures import CommandFailed
 from services.console.lag import consumed_topics
-from services.console.replaying import set_back
 from tests.faults.fleet import SERVICES, Member
 from tests.faults.patched import CRASH_POINTS, MAIL_POINTS
 from tests.faults.smtp import MOODS
@@ -204,8 +203,8 @@ async def _set_back(world: World, service: str) -> None:
     counts = await world.cluster.topics()
     partitions = [(topic, number) for topic in consumed_topics()[service] for number in range(counts[topic])]
     for _ in range(_ATTEMPTS):
-        with suppress(CommandFailed):  # a worker that was killed has not been counted out yet
-            await set_back(world.kafka, service, partitions)
+        with suppress(StillRunning):  # a worker that was killed has not been counted out yet
+            await set_back(world.kafka, f"groundswell-{service}", partitions)
             return
     raise AssertionError(f"the group of {service} cannot be set back")
 

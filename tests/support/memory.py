@@ -22,6 +22,21 @@ def no_fault(_operation: str) -> None:
     """Let everything happen."""
 
 
+class MemoryBirth:
+    """Whether a store in memory is complete."""
+
+    def __init__(self) -> None:
+        self.born = False
+
+    async def is_born(self) -> bool:
+        """Tell whether ``mark_born`` was called."""
+        return self.born
+
+    async def mark_born(self) -> None:
+        """Note it."""
+        self.born = True
+
+
 class MemoryMarks:
     """Crash marks in a dictionary, which survives the loops that write to it."""
 

@@ -98,6 +98,15 @@ class Handler:
                 return Emit((Output(self._target, record.key, b"x" * int(argument), record.key or b""),))
         return Emit((Output(self._target, record.key, record.value, record.key or b"", record.headers),))
 
+    @property
+    def topics(self) -> Sequence[str]:
+        """What it has published."""
+        return [self._target]
+
+    async def recall(self, topic: str, records: Sequence[Record]) -> None:
+        """Note what was said before the store was lost."""
+        self._write({"what": "recalled", "topic": topic, "records": [(r.partition, r.offset) for r in records]})
+
     def _note(self, what: str, batch: Sequence[Received[tuple[str, str]]]) -> None:
         self._write({"what": what, "records": [(r.record.partition, r.record.offset) for r in batch]})
 
@@ -115,7 +124,7 @@ async def wire(_codec: Codec, _registry: CollectorRegistry) -> AsyncIterator[Wir
         yield Wiring([route], marks, handler)
     else:
         async with open_store(load_settings(Settings), os.environ[NAME], schema="", sqlite=lambda d: d, mongo=lambda m: m) as store:
-            yield Wiring([route], store.marks, handler)
+            yield Wiring([route], store.marks, handler, birth=store.birth, recall=handler)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.loading import load_definition
 from services.segmenter.ports import Stores
 from tests.fakes_segmenter import memory_stores
+from tests.support.memory import MemoryBirth
 
 PARTITIONS = 3
 DAY: Micros = 86_400_000_000
@@ -97,13 +98,15 @@ class Segmenter:
     given: dict[str, tuple[Output, ...] | None] = field(default_factory=dict)
     """What came of each record, by its origin."""
 
+    birth: MemoryBirth = field(default_factory=MemoryBirth)
+
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Begin with nothing but the store."""
         marks: Any = _NoMarks()
-        wiring = create_wiring(OpenStore(self.stores, marks), self.definition, CODEC, self.clock, partition)
+        wiring = create_wiring(OpenStore(self.stores, marks, self.birth), self.definition, CODEC, self.clock, partition)
         self.routes: dict[str, Route[Any]] = {route.topic: route for route in wiring.routes}
         self.tick = wiring.tick
         self.assignment = wiring.assignment

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
+from services.common.kafka_rewind import set_back
 from services.console.cluster import Cluster
 from services.console.context import Bootstrap, kafka_settings, on_cluster
 from services.console.embedded.stack import SERVICES
 from services.console.failures import CommandFailed, ExitCode, reported
 from services.console.lag import consumed_topics
-from services.console.replaying import set_back
 from services.console.show import console
 
 
@@ -34,8 +34,9 @@ def replay(
         counts = await cluster.topics()
         read = consumed_topics()[service]
         partitions = [(topic, number) for topic in read for number in range(counts.get(topic, 0))]
-        before = await cluster.committed(f"groundswell-{service}", partitions)
-        now = await set_back(kafka_settings(bootstrap), service, partitions, since)
+        group = f"groundswell-{service}"
+        before = await cluster.committed(group, partitions)
+        now = await set_back(kafka_settings(bootstrap), group, partitions, since)
         return sum(max(before[place] - position, 0) for place, position in now.items())
 
     again = on_cluster(bootstrap, work)
