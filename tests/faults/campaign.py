@@ -86,7 +86,7 @@ async def run(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         settled = await world.settle(_all_told)
-        before = world.evidence(settled)
+        before = await world.judged(settled)
         found = broken(before)
         if not found:
             found |= await _again(world, before)
@@ -145,9 +145,11 @@ async def _again(world: World, before: Evidence) -> dict[str, list[str]]:
     """Publish everything once more; nothing may change."""
     world.say("everything again")
     await world.publish(world.load.everything_again())
-    settled = await world.settle()
-    words = [*i7_saying_it_again_changes_nothing(before, world.evidence(settled))]
-    return {"I7": words} if words else {}
+    settled = await world.settle(_all_told)
+    after = await world.judged(settled)
+    found = broken(after)
+    words = [*i7_saying_it_again_changes_nothing(before, after)]
+    return {"I7": [*words, *found.pop("I7", ())], **found} if words else found
 
 
 def _longest_pause_seconds(world: World) -> float:

@@ -15,6 +15,8 @@ from typing import Any, Protocol, TypeAlias
 
 import fastavro
 
+from tests.faults.stores import Stores
+
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 POISON_KEY = b"poison-"
 """What nobody can use is published under keys that begin so."""
@@ -77,6 +79,8 @@ class Evidence:
     settle_limit_seconds: float = 0.0
     peak_bytes: Mapping[str, int] = field(default_factory=dict)
     """The largest resident size that a worker of each service was seen with."""
+    stores: Stores | None = None
+    """What lay in the stores after the topics had been read; None where nobody looked."""
 
     def rows(self, topic: str) -> list[Row]:
         """Return what *topic* holds, by partition and offset."""
@@ -114,6 +118,15 @@ class Evidence:
 def is_raw(topic: str) -> bool:
     """Tell whether *topic* is written from outside."""
     return ".raw" in topic or topic in _COMMANDED
+
+
+def said(raw: Raw) -> tuple[tuple[str, str], tuple[int, str]] | None:
+    """Return the identity of an outside record and its version; None for what says neither."""
+    try:
+        body = json.loads(raw.value or b"")
+        return (raw.topic, str(body["id"])), (int(body.get("revision") or 0), str(body.get("updated_at") or ""))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return None
 
 
 def origin(raw: Raw) -> str:

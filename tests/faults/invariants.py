@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
-from tests.faults.evidence import CRASH_MARK, POISON_KEY, Evidence, Place, Raw, is_raw, origin
+from tests.faults.evidence import CRASH_MARK, POISON_KEY, Evidence, Place, is_raw, origin, said
 from tests.faults.folding import fold
+from tests.faults.store_laws import STORE_LAWS
 
 Invariant: TypeAlias = Callable[[Evidence], Iterator[str]]
 
@@ -42,24 +42,15 @@ def _front_door(evidence: Evidence) -> Iterator[str]:
     made |= {place for place, _ in evidence.letters.get("ingest", ())}
     best: dict[tuple[str, str], Any] = {}
     for raw in evidence.outside:
-        if origin(raw) in made and (said := _said(raw)) is not None:
-            identity, version = said
+        if origin(raw) in made and (spoken := said(raw)) is not None:
+            identity, version = spoken
             best[identity] = max(best.get(identity, version), version)
     for raw in evidence.outside:
         if origin(raw) in made:
             continue
-        said = _said(raw)
-        if said is None or best.get(said[0], ()) < said[1]:
+        spoken = said(raw)
+        if spoken is None or best.get(spoken[0], ()) < spoken[1]:
             yield f"{origin(raw)} left neither an event nor a dead letter"
-
-
-def _said(raw: Raw) -> tuple[tuple[str, str], tuple[int, str]] | None:
-    """Return the identity of an outside record and its version; None for what says neither."""
-    try:
-        body = json.loads(raw.value or b"")
-        return (raw.topic, str(body["id"])), (int(body.get("revision") or 0), str(body.get("updated_at") or ""))
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return None
 
 
 def i2_commits_follow_outputs(evidence: Evidence) -> Iterator[str]:
@@ -124,8 +115,8 @@ def i3_one_link_one_idea_right_counts(evidence: Evidence) -> Iterator[str]:
     yield from (f"{idea} was opened {count} times" for idea, count in Counter(boards.opened).items() if count > 1)
     for topic in ("ideas", "ideas.demand"):
         states = _newest(evidence, topic)
-        for root, said in boards.said().items():
-            counted = (len(boards.people(said)), len(said))
+        for root, feedback in boards.said().items():
+            counted = (len(boards.people(feedback)), len(feedback))
             told = (states[root]["people"], states[root]["mentions"]) if root in states else None
             if told != counted:
                 yield f"{topic} says {told} (people, mentions) of {root}; a recount says {counted}"
@@ -160,8 +151,8 @@ def i4_everyone_hears_once(evidence: Evidence) -> Iterator[str]:
     final = {alert: outcome for alert, outcome in last.items() if outcome["outcome"] not in _UNFINISHED}
     heard = {(boards.root(outcome["idea_id"]), boards.human(outcome["person_id"])) for outcome in final.values()}
     shipped = {boards.root(idea) for idea in boards.shipped}
-    for root, said in boards.said().items():
-        for person in boards.people(said) if root in shipped else ():
+    for root, feedback in boards.said().items():
+        for person in boards.people(feedback) if root in shipped else ():
             if (root, person) not in heard:
                 yield f"{person} asked for {root}, which shipped, and nothing tells what became of that"
     for alert in evidence.facts("notifications.outbox"):
@@ -272,4 +263,7 @@ ALL: Mapping[str, Invariant] = {
 def broken(evidence: Evidence) -> dict[str, list[str]]:
     """Return what breaks each invariant that does not hold, in the order of their numbers."""
     found = {name: [*invariant(evidence)] for name, invariant in ALL.items()}
+    if evidence.stores is not None:
+        for name, law in STORE_LAWS.items():
+            found[name] += law(evidence, evidence.stores)
     return {name: words for name, words in found.items() if words}

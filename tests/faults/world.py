@@ -12,6 +12,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from tests.faults.evidence import Evidence, Sample
 from tests.faults.fleet import SERVICES, Fleet
 from tests.faults.load import Load
 from tests.faults.smtp import MoodySink
+from tests.faults.stores import read_mongo, read_sqlite
 from tests.support.fresh import empty_kafka
 from tests.support.proxy import TcpProxy
 
@@ -158,6 +160,15 @@ class World:
             self.settle_seconds,
             dict(self.fleet.peak_bytes),
         )
+
+    async def judged(self, settled_seconds: float) -> Evidence:
+        """Return what there is to judge once everything has settled: topics, mails, and what the stores hold then."""
+        found = self.evidence(settled_seconds)
+        if self.store is None:
+            found.stores = await asyncio.to_thread(read_sqlite, self.folder / "data")
+        else:
+            found.stores = await asyncio.to_thread(read_mongo, os.environ[MONGO_URL], partial(_database, self.run))
+        return found
 
 
 @asynccontextmanager
