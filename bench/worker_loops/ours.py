@@ -36,6 +36,15 @@ class NoMarks:
         """Fail: there is nothing to clear."""
         raise AssertionError(topic, partition)
 
+    async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
+        """Note nothing."""
+        del worker, positions
+        return frozenset()
+
+    async def let_go(self, worker: str) -> None:
+        """Forget."""
+        del worker
+
 
 def carry(job: Job, codec: Codec, meter: Meter) -> None:
     """Run the worker until the meter has seen all."""

@@ -1,12 +1,13 @@
 """What a worker remembers of its own deaths, so that one record cannot kill it for ever.
 
 A batch at which the process died is taken record by record after the restart; a record at which it died three times is
-dead-lettered as ``crash``.
+dead-lettered as ``crash``. A process that an exception ends leaves a mark; one that is killed (out of memory, a fault in native code)
+cannot, and is known by what it held: a partition that was taken up twice at the same position, and not let go of in between.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -38,6 +39,12 @@ class CrashMarks(Protocol):
 
     async def clear(self, topic: str, partition: int) -> None:
         """Forget a partition's mark; repeating the call changes nothing."""
+
+    async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
+        """Note that *worker* takes up partitions at *positions*; return those that another took up there and never let go of."""
+
+    async def let_go(self, worker: str) -> None:
+        """Forget what *worker* holds; repeating the call changes nothing."""
 
 
 def marks_for_batch(offsets: dict[tuple[str, int], tuple[int, int]]) -> list[CrashMark]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import ReplaceOne
 from pymongo.errors import (
     AutoReconnect,
     ConnectionFailure,
@@ -73,10 +74,11 @@ class MongoStore:
 
 
 class MongoCrashMarks:
-    """Crash marks in the collection ``crash_marks``."""
+    """Crash marks in the collections ``crash_marks`` and ``held``."""
 
     def __init__(self, store: MongoStore) -> None:
         self._marks = store.database["crash_marks"]
+        self._held = store.database["held"]
 
     async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
         """Return the marks of *partitions*."""
@@ -101,6 +103,20 @@ class MongoCrashMarks:
         """Forget a partition's mark."""
         async with mongo_errors():
             await self._marks.delete_one({"_id": _mark_key(topic, partition)})
+
+    async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
+        """Note that *worker* takes up partitions at *positions*; return those that another took up there and never let go of."""
+        places = {_mark_key(*place): place for place in positions}
+        writes = [ReplaceOne({"_id": key}, {"worker": worker, "position": positions[place]}, upsert=True) for key, place in places.items()]
+        async with mongo_errors():
+            held = await self._held.find({"_id": {"$in": list(places)}}).to_list(None)
+            await self._held.bulk_write(writes, ordered=False)
+        return frozenset(place for row in held if row["worker"] != worker and row["position"] == positions[place := places[row["_id"]]])
+
+    async def let_go(self, worker: str) -> None:
+        """Forget what *worker* holds."""
+        async with mongo_errors():
+            await self._held.delete_many({"worker": worker})
 
 
 class MongoBirth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, TypeVar
@@ -111,6 +111,9 @@ class Database:
 
 
 _COMMON_SCHEMA = """
+CREATE TABLE IF NOT EXISTS held (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, worker TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS birth (id INTEGER PRIMARY KEY CHECK (id = 1));
 
 CREATE TABLE IF NOT EXISTS crash_marks (
@@ -140,6 +143,21 @@ class SqliteCrashMarks:
     async def clear(self, topic: str, partition: int) -> None:
         """Forget a partition's mark."""
         await self._database.write(lambda c: c.execute("DELETE FROM crash_marks WHERE topic = ? AND partition = ?", (topic, partition)))
+
+    async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
+        """Note that *worker* takes up partitions at *positions*; return those that another took up there and never let go of."""
+        rows = [(topic, partition, worker, position) for (topic, partition), position in positions.items()]
+
+        def take_up(connection: sqlite3.Connection) -> frozenset[tuple[str, int]]:
+            held = connection.execute("SELECT topic, partition, position FROM held WHERE worker <> ?", (worker,)).fetchall()
+            connection.executemany("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?)", rows)
+            return frozenset((topic, partition) for topic, partition, position in held if positions.get((topic, partition)) == position)
+
+        return await self._database.write(take_up)
+
+    async def let_go(self, worker: str) -> None:
+        """Forget what *worker* holds."""
+        await self._database.write(lambda c: c.execute("DELETE FROM held WHERE worker = ?", (worker,)))
 
 
 class SqliteBirth:

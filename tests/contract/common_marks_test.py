@@ -56,3 +56,14 @@ async def test_only_the_partitions_asked_for_are_answered(marks: CrashMarks) -> 
     assert set(await marks.load([("board.events", 3), ("people.events", 3), ("people.events", 9)])) == {_MARK, others[1]}
     await marks.clear("board.events", 3)
     assert set(await marks.load([("board.events", 4), ("people.events", 3)])) == set(others)
+
+
+async def test_what_was_never_let_go_of_at_the_same_position_is_told(marks: CrashMarks) -> None:
+    here, there = ("board.events", 3), ("board.events", 4)
+    assert await marks.hold("first", {here: 17, there: 5}) == frozenset()
+    assert await marks.hold("first", {here: 17}) == frozenset(), "repeating the call changes nothing"
+    assert await marks.hold("second", {here: 17, there: 6}) == {here}, "the first one got on in the other"
+    assert await marks.hold("third", {here: 17, ("people.events", 3): 17}) == {here}
+    for _ in range(2):
+        await marks.let_go("third")
+    assert await marks.hold("fourth", {here: 17, there: 6}) == {there}

@@ -42,6 +42,7 @@ class MemoryMarks:
 
     def __init__(self) -> None:
         self.marks: dict[Partition, CrashMark] = {}
+        self.held: dict[Partition, tuple[str, int]] = {}
         self.away = False
 
     async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
@@ -58,6 +59,22 @@ class MemoryMarks:
         """Forget a partition's mark."""
         self._reach()
         self.marks.pop((topic, partition), None)
+
+    async def hold(self, worker: str, positions: Mapping[Partition, int]) -> frozenset[Partition]:
+        """Note who holds what since where; return what another never let go of."""
+        self._reach()
+        left = {
+            place
+            for place, position in positions.items()
+            if self.held.get(place, (worker, 0))[0] != worker and self.held[place][1] == position
+        }
+        self.held |= {place: (worker, position) for place, position in positions.items()}
+        return frozenset(left)
+
+    async def let_go(self, worker: str) -> None:
+        """Forget what *worker* holds."""
+        self._reach()
+        self.held = {place: entry for place, entry in self.held.items() if entry[0] != worker}
 
     def _reach(self) -> None:
         if self.away:

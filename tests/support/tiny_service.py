@@ -10,7 +10,7 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -41,6 +41,13 @@ class NoMarks:
         """Forget."""
 
     async def clear(self, topic: str, partition: int) -> None:
+        """Forget."""
+
+    async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
+        """Return nothing."""
+        return frozenset()
+
+    async def let_go(self, worker: str) -> None:
         """Forget."""
 
 
