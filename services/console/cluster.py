@@ -88,11 +88,17 @@ class Cluster:
                 raise PermanentError(f"Kafka refuses to create {contract.topic}: {answer[2] or f'error {answer[1]}'}")
 
     async def committed(self, group: str, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """Return the offset up to which *group* has acknowledged each of *partitions*; 0 where it has not begun."""
+        """Return the offset up to which *group* has acknowledged each of *partitions*; 0 where it has not begun.
+
+        Raises:
+            TransientError: The broker does not know yet, as right after its start.
+        """
         wanted = [TopicPartition(*place) for place in partitions]
         if not wanted:
             return {}
         answer = await self._admin.list_consumer_group_offsets(group, partitions=wanted)
+        if not answer.keys() >= set(wanted):  # aiokafka passes over an error that is about the whole group, and gives nothing
+            raise TransientError(f"the broker does not tell how far {group} has read; try again")
         return {(place.topic, place.partition): max(found.offset, 0) for place, found in answer.items()}
 
     async def publish(self, outputs: Sequence[Output]) -> None:
