@@ -6,16 +6,20 @@ from services.common.outcome import Reject
 from services.common.records import Header, Output, Record
 
 _ERRORS = "__connect.errors."
+REPLAY = "groundswell.replay."
+"""What the console adds to a record that it publishes again: ``id`` (of the replay), ``of`` (service/partition/offset of the dead letter),
+``timestamp`` (milliseconds of the original)."""
 SPARE_BYTES = 64 * 1024
 """How much larger than its source a dead letter may be, for the headers."""
 _DETAIL_CHARACTERS = 8 * 1024
+_TIMESTAMP_DIGITS = 15
 
 
 def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) -> Output:
     """Return the dead letter of *record*.
 
     Headers that the record brought along are kept, except an older set of ours: a replayed letter that fails again tells of its
-    latest failure, and ``attempt`` counts on.
+    latest failure, ``attempt`` counts on, and the replay's headers point back at the letter that it was made of.
     """
     earlier = {name: value for name, value in record.headers if name.startswith(_ERRORS)}
     attempts = _count(earlier.get(f"{_ERRORS}attempt")) + attempt
@@ -25,6 +29,7 @@ def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) 
         (f"{_ERRORS}topic", record.topic.encode()),
         (f"{_ERRORS}partition", str(record.partition).encode()),
         (f"{_ERRORS}offset", str(record.offset).encode()),
+        (f"{_ERRORS}timestamp", str(original_timestamp(record)).encode()),
         (f"{_ERRORS}stage", b"VALUE_CONVERTER"),
         (f"{_ERRORS}exception.class.name", reject.reason.encode()),
         (f"{_ERRORS}exception.message", reject.detail[:_DETAIL_CHARACTERS].encode("utf-8", "replace")),
@@ -32,6 +37,14 @@ def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1) 
         (f"{_ERRORS}service", service.encode()),
     )
     return Output(topic_of(service), record.key, record.value, record.key or record.origin.encode(), headers)
+
+
+def original_timestamp(record: Record) -> int:
+    """Return when *record* was first published (milliseconds): a replay may carry a newer time, because old records are deleted soon."""
+    for name, value in record.headers:
+        if name == f"{REPLAY}timestamp" and value.isdigit() and len(value) <= _TIMESTAMP_DIGITS:
+            return int(value)
+    return record.timestamp_ms
 
 
 def _count(header: bytes | None) -> int:

@@ -87,6 +87,22 @@ class RegistryIds:
         except OSError as error:
             raise TransientError(f"{self._url} does not answer: {error}") from error
 
+    def schema_of(self, number: int) -> Mapping[str, Any] | None:
+        """Return the schema that the registry holds under *number*, whoever registered it; None where there is none.
+
+        Raises:
+            TransientError: The registry does not answer.
+        """
+        try:
+            with urllib.request.urlopen(f"{self._url}/schemas/ids/{number}", timeout=_TIMEOUT_SECONDS) as answer:  # noqa: S310
+                return dict(json.loads(json.load(answer)["schema"]))
+        except urllib.error.HTTPError as error:
+            if error.code == 404:
+                return None
+            raise TransientError(f"{self._url} answered {error.code} for schema {number}") from error
+        except OSError as error:
+            raise TransientError(f"{self._url} does not answer: {error}") from error
+
 
 class Schemas:
     """All released schema versions, by subject and by id."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -117,17 +117,23 @@ class Cluster:
             by_place[output.topic, partition_of(output.partition_key, count)].append(output)
         await asyncio.gather(*(self.put(place, part) for place, part in by_place.items()))
 
-    async def put(self, place: Partition, outputs: Sequence[Output]) -> None:
-        """Publish *outputs* to the partition *place*, whatever their keys; return when the broker has confirmed every one."""
+    async def put(self, place: Partition, outputs: Sequence[Output], timestamps_ms: Sequence[int] | None = None) -> list[int]:
+        """Publish *outputs* to the partition *place*, whatever their keys; return their offsets when the broker has confirmed every one.
+
+        *timestamps_ms* holds one moment an output; without it all are of now.
+        """
         position = 0
+        offsets: list[int] = []
         while position < len(outputs):
             batch = self._producer.create_batch()
             while position < len(outputs):
-                output = outputs[position]
-                if batch.append(key=output.key, value=output.value, timestamp=None, headers=list(output.headers)) is None:
+                output, at = outputs[position], None if timestamps_ms is None else timestamps_ms[position]
+                if batch.append(key=output.key, value=output.value, timestamp=at, headers=list(output.headers)) is None:
                     break
                 position += 1
-            await (await self._producer.send_batch(batch, place[0], partition=place[1]))
+            confirmed = await (await self._producer.send_batch(batch, place[0], partition=place[1]))
+            offsets += range(confirmed.offset, confirmed.offset + position - len(offsets))
+        return offsets
 
     async def read(self, topics: Sequence[str]) -> dict[str, list[Record]]:
         """Return all that lies in *topics* at this moment, each partition's records in order; a topic that does not exist is empty."""
@@ -185,6 +191,12 @@ class Tail:
 
     async def catch_up(self) -> None:
         """Read until nothing is left that was there when this was called."""
+        async for records in self.batches():
+            for record in records:
+                self.records[record.topic].append(record)
+
+    async def batches(self) -> AsyncIterator[list[Record]]:
+        """Yield, once, what ``catch_up`` would read, and keep nothing of it: each partition's records in order."""
         if not self._places:
             return
         least = await self._consumer.end_offsets(self._places)
@@ -192,10 +204,11 @@ class Tail:
         waiting = {place for place in self._places if least[place] > starts[place]}
         while waiting:
             fetched = await self._consumer.getmany(timeout_ms=_POLL_MS)
-            for place, records in fetched.items():
-                self.records[place.topic].extend(
-                    Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers)) for r in records
-                )
+            yield [
+                Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
+                for place, records in fetched.items()
+                for r in records
+            ]
             waiting = {place for place in waiting if await self._consumer.position(place) < self._end(place, least)}
 
     def _end(self, place: TopicPartition, least: Mapping[TopicPartition, int]) -> int:

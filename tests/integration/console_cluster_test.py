@@ -17,10 +17,12 @@ from services.common.kafka import partition_of
 from services.common.outcome import Reject
 from services.common.records import Output, Record
 from services.console.cluster import Cluster
+from services.console.context import codec
 from services.console.embedded.broker import EmbeddedBroker, free_port
 from services.console.embedded.stack import stack_kafka
 from services.console.lag import measure
-from services.console.letters import read_letters, replay_letters
+from services.console.letter_replays import replay_letters
+from services.console.letters import read_letters
 from services.console.topics import apply_topics, wanted_topics
 
 pytestmark = pytest.mark.stack
@@ -88,7 +90,7 @@ async def test_a_letter_is_replayed_to_where_it_came_from_with_its_count(cluster
     record = Record("board.events", 2, 0, 1, key, value)
     await cluster.publish([dead_letter("dedup", record, Reject("undecodable", "the body is none"))])
     [letter] = await read_letters(cluster, service="dedup")
-    await replay_letters(cluster, [letter])
+    await replay_letters(cluster, codec(), [letter.id])
     [again] = (await cluster.read(["board.events"]))["board.events"]
     assert (2, key, value) == (again.partition, again.key, again.value)
     assert ("__connect.errors.attempt", b"1") in again.headers

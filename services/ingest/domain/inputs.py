@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from services.common.clock import Micros
+from services.common.deadletter import original_timestamp
 from services.common.records import Record
 from services.ingest.domain.aliases import Author
 
@@ -17,7 +18,10 @@ _DIGEST_BYTES = 12
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """When and where a raw record lies on the broker; the same when it is read again."""
+    """When and where a raw record lies on the broker; the same when it is read again.
+
+    A replayed dead letter arrived when its original did.
+    """
 
     origin: str
     at: Micros
@@ -25,7 +29,7 @@ class Arrival:
     @classmethod
     def of(cls, record: Record) -> Arrival:
         """Return the arrival of *record*; a record without a timestamp counts as the epoch."""
-        return cls(record.origin, max(record.timestamp_ms, 0) * 1000)
+        return cls(record.origin, max(original_timestamp(record), 0) * 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
