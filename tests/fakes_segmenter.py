@@ -75,10 +75,27 @@ class MemoryBoardLog:
             log.append(entry)
 
 
+class MemorySaid:
+    """What was published out of a store that is lost."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, bytes] = {}
+
+    async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        return {key: self.values[key] for key in keys if key in self.values}
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        self.values |= values
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        for key in keys:
+            self.values.pop(key, None)
+
+
 def memory_stores() -> Stores:
     """Return an empty store."""
 
     async def nothing() -> None:
         """There is nothing to make beforehand."""
 
-    return Stores(MemoryDocuments(), MemoryDocuments(), MemoryBoardLog(), nothing)
+    return Stores(MemoryDocuments(), MemoryDocuments(), MemoryBoardLog(), MemorySaid(), nothing)

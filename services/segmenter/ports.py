@@ -113,6 +113,19 @@ class BoardLog(Protocol):
         """
 
 
+class Said(Protocol):
+    """What was published out of a store that is lost, as far as it is not kept elsewhere; empty where none ever was."""
+
+    async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the values of those of *keys* that exist."""
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        """Keep each value, in place of any before; repeating the call changes nothing."""
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        """Let go of *keys*, whether or not they exist."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """All that the segmenter keeps."""
@@ -120,5 +133,6 @@ class Stores:
     people: Documents
     accounts: Documents
     boards: BoardLog
+    said: Said
     prepare: Callable[[], Awaitable[None]]
     """Makes what the store needs beforehand; repeating the call changes nothing. Raises ``TransientError`` while it does not answer."""

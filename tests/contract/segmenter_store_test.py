@@ -165,3 +165,22 @@ async def test_a_position_that_another_has_written_is_fenced(stores: Stores) -> 
     with pytest.raises(Fenced):
         await stores.boards.append([replace(_log_entry(1), input_id="other")])
     assert await stores.boards.find("lumora/product", ["other"]) == {}
+
+
+async def test_what_was_said_is_kept_replaced_and_dropped(stores: Stores) -> None:
+    await stores.said.put({"a": b"1", "b": b"2"})
+    await stores.said.put({"b": b"3"})
+    await stores.said.put({"b": b"3"})
+    assert await stores.said.get(["a", "b", "c"]) == {"a": b"1", "b": b"3"}
+    await stores.said.drop(["a", "c"])
+    await stores.said.drop(["a"])
+    await stores.said.put({})
+    assert await stores.said.get(["a", "b"]) == {"b": b"3"}
+
+
+async def test_as_much_as_a_batch_says_is_kept_at_once(stores: Stores) -> None:
+    values = {f"key{number}": bytes([number % 256]) * 100 for number in range(450)}
+    await stores.said.put(values)
+    assert await stores.said.get(values) == values
+    await stores.said.drop(list(values)[:-1])
+    assert list(await stores.said.get(values)) == ["key449"]

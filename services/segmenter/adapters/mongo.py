@@ -40,7 +40,7 @@ def mongo_stores(store: MongoStore) -> Stores:
             for collection, keys in _INDEXES:
                 await store.database[collection].create_index(keys)
 
-    return Stores(MongoDocuments(store, "people"), MongoDocuments(store, "accounts"), MongoBoardLog(store), prepare)
+    return Stores(MongoDocuments(store, "people"), MongoDocuments(store, "accounts"), MongoBoardLog(store), MongoSaid(store), prepare)
 
 
 class MongoDocuments:
@@ -159,6 +159,33 @@ class MongoBoardLog:
                 await self._log.insert_many(rows, ordered=True)
             except BulkWriteError as error:
                 raise _fenced(error) from error
+
+
+class MongoSaid:
+    """What was published out of a store that is lost, in one collection."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._said = store.database["said"]
+
+    async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the values of those of *keys* that exist."""
+        async with mongo_errors():
+            rows = await self._said.find({"_id": {"$in": list(keys)}}).to_list(None)
+        return {row["_id"]: bytes(row["value"]) for row in rows}
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        """Keep each value, in place of any before."""
+        writes = [UpdateOne({"_id": key}, {"$set": {"value": value}}, upsert=True) for key, value in values.items()]
+        async with mongo_errors():
+            for start in range(0, len(writes), _AT_ONCE):
+                await self._said.bulk_write(writes[start : start + _AT_ONCE], ordered=False)
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        """Let go of *keys*, whether or not they exist."""
+        wanted = list(keys)
+        async with mongo_errors():
+            for start in range(0, len(wanted), _AT_ONCE):
+                await self._said.delete_many({"_id": {"$in": wanted[start : start + _AT_ONCE]}})
 
 
 def _fenced(error: BulkWriteError) -> Exception:

@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS board_log (
     facts BLOB NOT NULL, PRIMARY KEY (board, position)
 );
 CREATE UNIQUE INDEX IF NOT EXISTS board_log_input ON board_log (board, input_id);
+CREATE TABLE IF NOT EXISTS said (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 )
 """The service's tables."""
@@ -46,7 +47,8 @@ def sqlite_stores(database: Database) -> Stores:
     async def nothing() -> None:
         """The schema was applied when the file was opened."""
 
-    return Stores(SqliteDocuments(database, "people"), SqliteDocuments(database, "accounts"), SqliteBoardLog(database), nothing)
+    people, accounts = SqliteDocuments(database, "people"), SqliteDocuments(database, "accounts")
+    return Stores(people, accounts, SqliteBoardLog(database), SqliteSaid(database), nothing)
 
 
 class SqliteDocuments:
@@ -153,3 +155,27 @@ class SqliteBoardLog:
             await self._database.write(lambda c: c.executemany("INSERT INTO board_log VALUES (?, ?, ?, ?, ?, ?)", rows))
         except sqlite3.IntegrityError as error:
             raise Fenced("a position or an input of a board's log is taken") from error
+
+
+class SqliteSaid:
+    """What was published out of a store that is lost, in one table."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
+        """Return the values of those of *keys* that exist."""
+        query = "SELECT key, value FROM said WHERE key = ?"
+        wanted = list(keys)
+        rows = await self._database.read(lambda c: [c.execute(query, (key,)).fetchone() for key in wanted])
+        return {row[0]: row[1] for row in rows if row is not None}
+
+    async def put(self, values: Mapping[str, bytes]) -> None:
+        """Keep each value, in place of any before."""
+        rows = list(values.items())
+        await self._database.write(lambda c: c.executemany("INSERT OR REPLACE INTO said VALUES (?, ?)", rows))
+
+    async def drop(self, keys: Iterable[str]) -> None:
+        """Let go of *keys*, whether or not they exist."""
+        rows = [(key,) for key in keys]
+        await self._database.write(lambda c: c.executemany("DELETE FROM said WHERE key = ?", rows))
