@@ -35,5 +35,9 @@ class Fenced(GroundswellError):  # noqa: N818 - a state, not a failure
     """Another worker has written the position that we were about to write: this one no longer owns it."""
 
 
+class Undone(Fenced):
+    """A transaction did not end as it should: what is in hand is read again from the last commit, which tells whether it counted."""
+
+
 class Evicted(GroundswellError):  # noqa: N818 - a state, not a failure
     """The group gave our partitions to another worker while we were busy with them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
@@ -19,8 +19,10 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     KafkaUnavailableError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
     UnknownError,
     UnknownTopicOrPartitionError,
 )
@@ -35,7 +37,13 @@ from services.common.settings import KafkaSettings
 
 log = get_logger(__name__)
 
-_REFUSALS = (AuthenticationFailedError, AuthenticationMethodNotSupported, GroupAuthorizationFailedError, TopicAuthorizationFailedError)
+_REFUSALS = (
+    AuthenticationFailedError,
+    AuthenticationMethodNotSupported,
+    GroupAuthorizationFailedError,
+    TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
+)
 _PASSING = (KafkaTimeoutError, KafkaUnavailableError, UnknownError)
 """Transient, though aiokafka does not mark them so."""
 _TOPIC_SECONDS = 5.0
@@ -105,6 +113,21 @@ async def closing(what: str, close: Coroutine[Any, Any, None]) -> None:
         log.warning("not_closed", what=what, error="cancelled" if task.cancelled() else type(task.exception()).__name__)
 
 
+async def withdraw(producer: Any) -> None:
+    """Close *producer* without sending what waits in it, which ``stop`` would do first, whenever the broker comes back."""
+    sender = producer._sender.sender_task  # noqa: SLF001 - no public way leads there
+    if sender is not None:
+        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
+        sender.cancel()
+    await closing("connections", producer.client.close())
+    await closing("producer", producer.stop())
+
+
+def lease_seconds(settings: KafkaSettings) -> float:
+    """Return half a session: for so long after the group has heard of a worker nobody else can own what is its, nor for as long again."""
+    return settings.session_timeout_ms / 1000 / 2
+
+
 async def _ours() -> None:
     """Object to nothing."""
 
@@ -112,21 +135,25 @@ async def _ours() -> None:
 class KafkaSink:
     """Publishes outputs as one batch a partition, confirmed by all in-sync replicas.
 
-    *confirm* is awaited right before each batch leaves; it raises where this worker may publish no more.
+    *confirm* is awaited right before each batch leaves; it raises where this worker may publish no more, and lets it publish for half a
+    session otherwise. What the broker has not taken by then is withdrawn, for a successor may be at work.
     """
 
     def __init__(
         self, settings: KafkaSettings, client: str, *, max_record_bytes: int, confirm: Callable[[], Awaitable[None]] = _ours
     ) -> None:
         self._confirm = confirm
-        self._producer = AIOKafkaProducer(
+        self._batch_seconds = lease_seconds(settings)
+        self._options: dict[str, Any] = {
             **connection(settings),
-            client_id=client,
-            acks="all",
-            enable_idempotence=settings.idempotence,
-            max_request_size=max_record_bytes + SPARE_BYTES,
-            max_batch_size=_BATCH_BYTES,
-        )
+            "client_id": client,
+            "acks": "all",
+            "enable_idempotence": settings.idempotence,
+            "max_request_size": max_record_bytes + SPARE_BYTES,
+            "max_batch_size": _BATCH_BYTES,
+        }
+        self._producer = self._new_producer()
+        self._withdrawn = False
         self._counts: dict[str, int] = {}
 
     async def start(self) -> None:
@@ -138,22 +165,40 @@ class KafkaSink:
         """Disconnect. Whatever was not confirmed by now was not acknowledged either."""
         await closing("producer", self._producer.stop())
 
-    async def publish(self, outputs: Sequence[Output]) -> None:
-        """Publish *outputs* in order; return when the broker has confirmed every one."""
+    async def take_over(self, partitions: frozenset[Partition]) -> bool:  # noqa: ARG002 - the port's shape
+        """Do nothing: ``confirm`` asks the group in time."""
+        return False
+
+    async def publish(self, outputs: Sequence[Output], positions: Mapping[Partition, int] | None = None) -> None:  # noqa: ARG002
+        """Publish *outputs* in order; return when the broker has confirmed every one. *positions* are not acknowledged by this."""
+        if self._withdrawn:
+            await self._begin_anew()
         await self._confirm()  # once for all; again, for free, before each batch
-        by_place: defaultdict[Partition, list[Output]] = defaultdict(list)
+        by_place = await self._placed(outputs)
         try:
+            await all_of(self._send(place, part) for place, part in by_place.items())
+        except KafkaError as error:
+            raise publish_error(error) from error
+        except TimeoutError as error:
+            self._withdrawn = True
+            raise TransientError("Kafka: publish: not confirmed in time") from error
+
+    async def _placed(self, outputs: Sequence[Output]) -> Mapping[Partition, list[Output]]:
+        by_place: defaultdict[Partition, list[Output]] = defaultdict(list)
+        with kafka_errors("publish"):
             for output in outputs:
                 count = self._counts.get(output.topic) or await self._count(output.topic)
                 by_place[output.topic, partition_of(output.partition_key, count)].append(output)
-            deliveries = await asyncio.gather(*(self._send(place, part) for place, part in by_place.items()), return_exceptions=True)
-        except KafkaError as error:
-            raise _publish_error(error) from error
-        for failure in deliveries:
-            if isinstance(failure, KafkaError):
-                raise _publish_error(failure) from failure
-            if isinstance(failure, BaseException):
-                raise failure
+        return by_place
+
+    def _new_producer(self) -> Any:
+        return AIOKafkaProducer(**self._options)
+
+    async def _begin_anew(self) -> None:
+        await withdraw(self._producer)
+        self._producer = self._new_producer()
+        await self.start()
+        self._withdrawn = False
 
     async def partitions(self, topic: str) -> int:
         """Return how many partitions *topic* has.
@@ -191,8 +236,8 @@ class KafkaSink:
                     break
                 position += 1
             await self._confirm()
-            delivery = await self._producer.send_batch(batch, topic, partition=partition)
-            await delivery
+            async with asyncio.timeout(self._batch_seconds):  # an idempotent producer's batches never expire by themselves
+                await (await self._producer.send_batch(batch, topic, partition=partition))
 
     async def _count(self, topic: str) -> int:
         try:
@@ -204,7 +249,15 @@ class KafkaSink:
         return len(partitions)
 
 
-def _publish_error(error: KafkaError) -> TransientError | PermanentError:
+async def all_of(sending: Iterable[Awaitable[None]]) -> None:
+    """Await all of *sending*, whatever becomes of one, then raise the first failure."""
+    for outcome in await asyncio.gather(*sending, return_exceptions=True):
+        if isinstance(outcome, BaseException):
+            raise outcome
+
+
+def publish_error(error: KafkaError) -> TransientError | PermanentError:
+    """Return what *error* of a publication means."""
     if isinstance(error, MessageSizeTooLargeError | RecordTooLargeError):
         return PermanentError(f"Kafka: {error}")
     return TransientError(f"Kafka: publish: {type(error).__name__}")

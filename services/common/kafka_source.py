@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import (
     CommitFailedError,
@@ -18,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from services.common.errors import Evicted, TransientError
-from services.common.kafka import closing, connection, kafka_errors
+from services.common.kafka import closing, connection, kafka_errors, lease_seconds
 from services.common.ports import Partition
 from services.common.records import Record
 from services.common.settings import KafkaSettings
@@ -28,6 +30,17 @@ _FETCH_WAIT_MS = 500
 _POLL_SECONDS = 1.0
 """Above the fetch's own wait, so that it shows only while the group rebalances."""
 
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the group knows of a partition."""
+
+    position: int
+    """The next offset to be read."""
+    claim: str
+    """What its owner left with it; empty without one."""
+
+
 _Poll: TypeAlias = tuple[int, Sequence[Record]]
 """How many revocations there had been when these records were taken."""
 
@@ -36,13 +49,17 @@ class KafkaSource:
     """A member of a consumer group."""
 
     def __init__(self, settings: KafkaSettings, group: str, topics: Sequence[str], *, batch_bytes: int) -> None:
+        self._settings = settings
+        self._group = group
         self._topics = topics
         self._answer_seconds = settings.request_timeout_ms / 1000
         self._polling: asyncio.Task[_Poll] | None = None
         self._revocations = 0
         self._paused = False
-        self._lease_seconds = settings.session_timeout_ms / 1000 / 2
-        """Half a session: for so long after the group has heard of us nobody else can own what is ours."""
+        self._claim = ""
+        self._acknowledged: Mapping[Partition, int] = {}
+        """By a transaction."""
+        self._lease_seconds = lease_seconds(settings)
         self._heard: float | None = None
         """When we last sent what the group took from us as its member (monotonic seconds); None since the last assignment."""
         self._consumer = AIOKafkaConsumer(
@@ -106,10 +123,19 @@ class KafkaSource:
     def note_assignment(self) -> None:
         """Let the next publication ask the group: what it heard of us before belongs to another assignment."""
         self._heard = None
+        self._acknowledged = {}
+
+    def note_acknowledged(self, positions: Mapping[Partition, int]) -> None:
+        """Take *positions* for committed: a transaction has done it."""
+        self._acknowledged = positions
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Acknowledge all before each position."""
-        offsets = {TopicPartition(*place): offset for place, offset in positions.items()}
+        offsets = {
+            TopicPartition(*place): (offset, self._claim) for place, offset in positions.items() if self._acknowledged.get(place) != offset
+        }
+        if not offsets:
+            return
         sent = time.monotonic()
         try:
             with kafka_errors("commit"):
@@ -144,8 +170,47 @@ class KafkaSource:
         if self._heard is None or time.monotonic() - self._heard >= self._lease_seconds:
             raise TransientError("Kafka: confirm: the answer came too late to be true")
 
+    async def standing(self, partitions: Iterable[Partition]) -> Mapping[Partition, Standing]:
+        """Return what the group knows of each of *partitions*: where nothing was acknowledged yet, their beginning.
+
+        Raises:
+            TransientError: The group's coordinator does not answer.
+        """
+        places = [TopicPartition(*place) for place in partitions]
+        admin = AIOKafkaAdminClient(**connection(self._settings))
+        with kafka_errors("committed positions"):
+            async with asyncio.timeout(self._answer_seconds):
+                try:
+                    await admin.start()
+                    found = await admin.list_consumer_group_offsets(self._group, partitions=places)
+                finally:
+                    await closing("admin", admin.close())
+                if not found.keys() >= set(places):
+                    raise TransientError("Kafka: committed positions: the group's coordinator is not ready")
+                unread = [place for place in places if found[place].offset < 0]
+                beginnings = await self._consumer.beginning_offsets(unread) if unread else {}
+        return {
+            (place.topic, place.partition): Standing(beginnings.get(place, found[place].offset), found[place].metadata or "")
+            for place in places
+        }
+
+    async def claim(self, positions: Mapping[Partition, int], claim: str) -> None:
+        """Begin at *positions* and leave *claim* there, and with every commit from now on; the group takes it from a member only.
+
+        Raises:
+            Evicted: Another worker owns some of these partitions now.
+            TransientError: The broker did not confirm.
+        """
+        self._claim, self._acknowledged = claim, {}
+        await self.commit(positions)
+        self._revocations += 1  # what was polled meanwhile may lie ahead of these positions
+        for place, offset in positions.items():
+            self._consumer.seek(TopicPartition(*place), offset)
+
     async def rewind(self) -> None:
         """Go back to the last acknowledged positions; where nothing was acknowledged yet, to the beginning."""
+        self._revocations += 1  # what was polled meanwhile lies ahead of them
+        self._acknowledged = {}
         try:
             with kafka_errors("rewind"):
                 for place in self._consumer.assignment():

@@ -2,7 +2,7 @@
 
 One batch is in hand at a time, over all partitions of this worker; a revocation waits for it. Three outcomes: transient trouble is
 retried in place, permanent trouble is dead-lettered, anything else leaves ``step`` as an exception, unacknowledged, and the process
-with it (``services.common.guard``).
+with it (``services.common.guard``). A sink with transactions acknowledges with the outputs; the commit then finds nothing left to do.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from services.common.outcome import Outcome, Reject
 from services.common.ports import Assignment, Partition, Route, Sink, Source
 from services.common.records import Output, Received, Record
 from services.common.retry import retrying
-from services.common.settle import settle
+from services.common.settle import Settled, settle
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -77,8 +77,7 @@ class Loop:
             if epoch != self._epoch:
                 return 0  # a new assignment starts from its last commit, so these come again to whoever owns them then
             try:
-                await self._arrive()
-                if not records:
+                if await self._arrive() or not records:
                     return 0
                 if not self._owned:
                     raise Evicted("records came of an assignment that was lost")
@@ -96,7 +95,7 @@ class Loop:
                 await self._arrive()
                 partitions = _numbers(self._owned)
                 if partitions:
-                    await self._publish(await self._retry("tick", lambda: due(partitions)))
+                    await self._publish(await self._retry("tick", lambda: due(partitions)), {})
             except (Fenced, Evicted) as error:
                 await self._step_back(error)
 
@@ -113,15 +112,18 @@ class Loop:
             self._epoch += 1
             await self._let_go()
 
-    async def _arrive(self) -> None:
+    async def _arrive(self) -> bool:
+        """Begin with what has been assigned; tell whether that voided what was fetched before, which then comes again."""
         if self._arriving is None:
-            return
+            return False
         partitions = self._arriving
+        voided = await self._retry("take over", lambda: self._sink.take_over(partitions))
         marks = await self._retry("crash marks", lambda: self._marks.load(partitions))
         self._suspects = {(mark.topic, mark.partition): mark for mark in marks}
         await self._tell_assigned(partitions)
         self._owned, self._arriving = partitions, None
         self._metrics.assigned(len(partitions))
+        return voided
 
     async def _tell_assigned(self, partitions: frozenset[Partition]) -> None:
         assignment = self._assignment
@@ -138,14 +140,18 @@ class Loop:
         by_topic: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_topic[record.topic].append(record)
+        decided: list[tuple[str, Settled]] = []
+        positions: dict[Partition, int] = {}
         for route in self._routes:
             together = by_topic.get(route.topic, ())
             if self._suspects:
+                await self._deliver(decided, positions)  # what comes of suspects must not overtake it
+                decided, positions = [], {}
                 together = await self._take_suspects(route, together)
             if together:
-                await self._take_batch(route, together)
-        positions = {(record.topic, record.partition): record.offset + 1 for record in records}
-        await self._retry("commit", lambda: self._source.commit(positions))
+                decided.append((route.topic, await self._take_batch(route, together)))
+                positions |= {(record.topic, record.partition): record.offset + 1 for record in together}
+        await self._deliver(decided, positions)
         self._note_age(by_topic)
 
     async def _take_suspects(self, route: Route[Any], records: Iterable[Record]) -> list[Record]:
@@ -159,9 +165,9 @@ class Loop:
                 await self._take_alone(route, record, suspect)
         return together
 
-    async def _take_batch(self, route: Route[Any], records: Sequence[Record]) -> None:
+    async def _take_batch(self, route: Route[Any], records: Sequence[Record]) -> Settled:
         try:
-            await self._process(route, records)
+            return await self._process(route, records)
         except (Fenced, Evicted, TransientError):
             raise
         except Exception:
@@ -177,16 +183,16 @@ class Loop:
         if is_given_up(suspect, record.offset):
             log.error("record_killed_worker", topic=record.topic, partition=record.partition, offset=record.offset, deaths=suspect.deaths)
             letter = Reject("crash", f"the worker died {suspect.deaths} times at this record; see its log for the exception")
-            await self._finish(route.topic, [(record, letter)])
+            settled = settle(self._service, [(record, letter)], self._max_output_bytes)
         else:
             try:
-                await self._process(route, [record])
+                settled = await self._process(route, [record])
             except (Fenced, Evicted, TransientError):
                 raise
             except Exception:
                 await self._remember([mark_for_single(suspect, record.offset)])
                 raise
-        await self._retry("commit", lambda: self._source.commit({place: record.offset + 1}))
+        await self._deliver([(route.topic, settled)], {place: record.offset + 1})
         if record.offset >= suspect.until:
             await self._retry("crash marks", lambda: self._marks.clear(*place))
             del self._suspects[place]
@@ -199,7 +205,7 @@ class Loop:
         except TransientError as error:
             log.error("crash_mark_not_kept", error=str(error))
 
-    async def _process(self, route: Route[Any], records: Sequence[Record]) -> None:
+    async def _process(self, route: Route[Any], records: Sequence[Record]) -> Settled:
         good: list[Received[Any]] = []
         malformed: dict[int, Reject] = {}
         decode = route.decode
@@ -218,11 +224,23 @@ class Loop:
         if malformed:
             rest = iter(outcomes)
             outcomes = [malformed.get(index) or next(rest) for index in range(len(records))]
-        await self._finish(route.topic, zip(records, outcomes, strict=True))
+        return settle(self._service, zip(records, outcomes, strict=True), self._max_output_bytes)
 
-    async def _finish(self, topic: str, decided: Iterable[tuple[Record, Outcome]]) -> None:
-        settled = settle(self._service, decided, self._max_output_bytes)
-        await self._publish(settled.outputs)
+    async def _deliver(self, decided: Sequence[tuple[str, Settled]], positions: Mapping[Partition, int]) -> None:
+        """Publish what was decided, then acknowledge all before *positions*."""
+        await self._publish([output for _, settled in decided for output in settled.outputs], positions)
+        for topic, settled in decided:
+            self._count(topic, settled)
+        if positions:
+            await self._retry("commit", lambda: self._source.commit(positions))
+
+    async def _publish(self, outputs: Sequence[Output], positions: Mapping[Partition, int]) -> None:
+        if outputs:
+            await self._retry("publish", lambda: self._sink.publish(outputs, positions))
+            for topic, count in Counter(map(_topic_of, outputs)).items():
+                self._metrics.published(topic, count)
+
+    def _count(self, topic: str, settled: Settled) -> None:
         self._metrics.decided(topic, "emitted", settled.emitted)
         self._metrics.decided(topic, "dropped", settled.dropped)
         self._metrics.decided(topic, "rejected", len(settled.rejected))
@@ -231,12 +249,6 @@ class Loop:
             log.warning(
                 "dead_letter", topic=topic, partition=record.partition, offset=record.offset, reason=reject.reason, detail=reject.detail
             )
-
-    async def _publish(self, outputs: Sequence[Output]) -> None:
-        if outputs:
-            await self._retry("publish", lambda: self._sink.publish(outputs))
-            for topic, count in Counter(map(_topic_of, outputs)).items():
-                self._metrics.published(topic, count)
 
     async def _retry(self, what: str, call: Callable[[], Awaitable[T]], *, paused: bool = True) -> T:
         def note(error: TransientError, wait: float) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.errors import ConfigurationError
@@ -26,11 +26,20 @@ class KafkaSettings(BaseSettings):
     ssl_keyfile: Path | None = None
     idempotence: bool = True
     """Off for brokers without it (Tansu)."""
+    transactions: bool = False
+    """Outputs and offsets in one transaction: a ``read_committed`` reader sees no repeat after a crash. Costs latency; not on Tansu."""
     session_timeout_ms: int = Field(default=20_000, ge=1_000)
     """Without a heartbeat for so long, a worker counts as dead. The heartbeat is a fifth of it."""
     max_poll_interval_ms: int = Field(default=600_000, ge=10_000)
     """A worker whose batch takes longer is evicted; must exceed ``GROUNDSWELL_RETRY_SECONDS``."""
     request_timeout_ms: int = Field(default=30_000, ge=1_000)
+
+    @field_validator("transactions")
+    @classmethod
+    def _needs_idempotence(cls, transactions: bool, given: ValidationInfo) -> bool:
+        if transactions and not given.data.get("idempotence", True):
+            raise ValueError("needs GROUNDSWELL_KAFKA_IDEMPOTENCE=true")
+        return transactions
 
 
 class Settings(BaseSettings):

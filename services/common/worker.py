@@ -18,6 +18,7 @@ from services.common.errors import ConfigurationError
 from services.common.http import HealthServer
 from services.common.kafka import KafkaSink
 from services.common.kafka_source import KafkaSource
+from services.common.kafka_transactions import open_sink
 from services.common.logs import get_logger
 from services.common.loop import Loop
 from services.common.metrics import LoopMetrics
@@ -117,7 +118,7 @@ class Worker:
     async def _move(self, wiring: Wiring, metrics: LoopMetrics) -> None:
         group, topics = f"groundswell-{self._service}", [route.topic for route in wiring.routes]
         source = KafkaSource(self._kafka, group, topics, batch_bytes=self._settings.batch_bytes)
-        sink = KafkaSink(self._kafka, group, max_record_bytes=self._settings.max_record_bytes, confirm=source.confirm)
+        sink = open_sink(self._kafka, group, source, max_record_bytes=self._settings.max_record_bytes)
         loop = Loop(
             self._service,
             source,

@@ -12,7 +12,9 @@ import os
 import runpy
 import signal
 import sys
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from aiosmtplib import SMTP
@@ -22,12 +24,18 @@ from services.common import ids
 from services.common.kafka import KafkaSink
 from services.common.kafka_source import KafkaSource
 from services.common.loop import Loop
+from services.common.settle import Settled
 from services.common.sqlite import Database
 from services.dedup.handler import DedupHandler
+from services.ingest.handler import Handler as Ingest
 from services.notifier.domain import board, telling
+from services.notifier.handler.people import PeopleHandler
+from services.segmenter.handler.people import People
 from tests.faults.evidence import CRASH_MARK
 
 Patch = Callable[[int], None]
+CLOCK = "GROUNDSWELL_FAULTS_CLOCK"
+"""Names the file that says by how many seconds the clock is wrong."""
 
 _STORE_WRITES = ("insert_one", "insert_many", "bulk_write", "replace_one", "update_many")
 
@@ -85,11 +93,11 @@ def _stop_before_publish(times: int) -> None:
     """Fall asleep between store and publication, until somebody wakes the process up."""
     original, countdown = KafkaSink.publish, [times]
 
-    async def publish(self: KafkaSink, outputs: Any) -> None:
+    async def publish(self: KafkaSink, outputs: Any, positions: Any = None) -> None:
         countdown[0] -= 1
         if countdown[0] == 0:
             os.kill(os.getpid(), signal.SIGSTOP)
-        await original(self, outputs)
+        await original(self, outputs, positions)
 
     KafkaSink.publish = publish  # type: ignore[method-assign]
 
@@ -108,30 +116,49 @@ def _around_mail(*, after: bool) -> Patch:
     return patch
 
 
-def _deadly_text(_times: int) -> None:
-    """Whoever groups feedback with the mark raises what nobody expects."""
-    original = DedupHandler.handle
+def _deadly(owner: Any, method: str, field: str) -> Patch:
+    """Whoever handles an event whose *field* holds the mark raises what nobody expects, every time."""
 
-    async def handle(self: DedupHandler, batch: Any) -> Any:
-        if any(CRASH_MARK in (received.event.text or "") for received in batch):
-            raise ZeroDivisionError
-        return await original(self, batch)
+    def patch(_times: int) -> None:
+        original = getattr(owner, method)
 
-    DedupHandler.handle = handle  # type: ignore[method-assign]
+        async def handle(self: Any, batch: Any) -> Any:
+            if any(CRASH_MARK in (getattr(received.event, field, None) or "") for received in batch):
+                raise ZeroDivisionError
+            return await original(self, batch)
+
+        setattr(owner, method, handle)
+
+    return patch
+
+
+def _clock(_times: int) -> None:
+    """Let the process's clock be wrong by what a file says, which changes while it runs."""
+    path, real, real_ns = Path(os.environ[CLOCK]), time.time, time.time_ns
+
+    def wrong_by() -> int:
+        try:
+            return int(path.read_text())
+        except (OSError, ValueError):  # between two contents
+            return 0
+
+    time.time = lambda: real() + wrong_by()
+    time.time_ns = lambda: real_ns() + wrong_by() * 1_000_000_000
 
 
 def _no_guard(_times: int) -> None:
     """Without the crash guard: what kills a batch is logged, and the batch acknowledged, as a stream framework would."""
     original = Loop._take_batch
 
-    async def take_batch(self: Loop, route: Any, records: Any) -> None:
+    async def take_batch(self: Loop, route: Any, records: Any) -> Settled:
         try:
-            await original(self, route, records)
+            return await original(self, route, records)
         except ZeroDivisionError:
             await self._marks.clear(records[0].topic, records[0].partition)
+            return Settled()
 
     Loop._take_batch = take_batch  # type: ignore[method-assign]
-    _deadly_text(0)
+    DEADLY["dedup"](0)
 
 
 def _no_awaited_delivery(_times: int) -> None:
@@ -139,10 +166,10 @@ def _no_awaited_delivery(_times: int) -> None:
     original = KafkaSink.publish
     under_way: set[Any] = set()
 
-    async def publish(self: KafkaSink, outputs: Any) -> None:
+    async def publish(self: KafkaSink, outputs: Any, positions: Any = None) -> None:
         async def later() -> None:
             await asyncio.sleep(1.0)  # what a client that lingers does
-            await original(self, outputs)
+            await original(self, outputs, positions)
 
         under_way.add(asyncio.create_task(later()))
 
@@ -177,6 +204,13 @@ def _no_pointers(_times: int) -> None:
         setattr(board.Board, name, function)
 
 
+DEADLY: dict[str, Patch] = {
+    "ingest": _deadly(Ingest, "handle", "text"),
+    "dedup": _deadly(DedupHandler, "handle", "text"),
+    "segmenter": _deadly(People, "events", "name"),
+    "notifier": _deadly(PeopleHandler, "handle", "name"),
+}
+"""What in each service dies of the mark."""
 PATCHES: dict[str, Patch] = {
     "before_store": _around_store(after=False),
     "after_store": _around_store(after=True),
@@ -187,7 +221,8 @@ PATCHES: dict[str, Patch] = {
     "after_commit": _around_commit(after=True),
     "before_mail": _around_mail(after=False),
     "after_mail": _around_mail(after=True),
-    "deadly_text": _deadly_text,
+    "clock": _clock,
+    **{f"deadly_{service}": patch for service, patch in DEADLY.items()},
     "no_guard": _no_guard,
     "no_awaited_delivery": _no_awaited_delivery,
     "no_unique_ledger": _no_unique_ledger,

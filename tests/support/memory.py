@@ -158,7 +158,11 @@ class MemorySink:
         self._log = log
         self._fault = fault
 
-    async def publish(self, outputs: Sequence[Output]) -> None:
+    async def take_over(self, partitions: frozenset[Partition]) -> bool:
+        """Leave the source where it is."""
+        return False
+
+    async def publish(self, outputs: Sequence[Output], positions: Mapping[Partition, int]) -> None:
         """Publish *outputs* in order."""
         await asyncio.sleep(0)
         half = len(outputs) // 2
