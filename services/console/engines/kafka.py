@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from services.common.paths import ROOT
 from services.console.embedded.broker import free_port
 from services.console.engines import daemon
 
-HOME = ROOT / ".groundswell" / "engines" / "kafka"
+_FETCHED = ROOT / ".groundswell" / "engines" / "kafka"
+HOME = Path(os.environ.get("GROUNDSWELL_KAFKA_HOME", _FETCHED)).absolute()
+"""Where the brokers keep what they have; another one is another cluster."""
 _POM = ROOT / "deploy" / "engines" / "kafka" / "pom.xml"
 _PROCESSES = HOME / "processes.json"
 _START_SECONDS = 60
@@ -21,12 +24,12 @@ _HEAP = "-Xmx512m"
 
 def fetch() -> Path:
     """Return the folder with Kafka's jars, fetched by Maven the first time."""
-    lib = HOME / "lib"
+    lib = _FETCHED / "lib"
     if not (lib / ".complete").exists():
         maven = daemon.tool("mvn", "to fetch Apache Kafka")
-        HOME.mkdir(parents=True, exist_ok=True)
+        _FETCHED.mkdir(parents=True, exist_ok=True)
         goal = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={lib}"]
-        daemon.run([maven, "-q", "-B", "-f", str(_POM), *goal], HOME)
+        daemon.run([maven, "-q", "-B", "-f", str(_POM), *goal], _FETCHED)
         (lib / ".complete").touch()
     return lib
 
@@ -65,6 +68,7 @@ def up(brokers: int) -> str:
     java = daemon.tool("java", "to run Apache Kafka (17 or newer)")
     lib = fetch()
     down()
+    HOME.mkdir(parents=True, exist_ok=True)
     jars = f"{lib}/*"
     cluster = daemon.run([java, "-cp", jars, "kafka.tools.StorageTool", "random-uuid"], HOME).split()[-1]
     ports = [(free_port(), free_port()) for _ in range(brokers)]
@@ -87,7 +91,7 @@ def up(brokers: int) -> str:
 
 def _run(node: int) -> daemon.Daemon:
     java, folder = daemon.tool("java", "to run Apache Kafka (17 or newer)"), HOME / f"node-{node}"
-    command = [java, _HEAP, "-cp", f"{HOME / 'lib'}/*", "kafka.Kafka", str(folder / "server.properties")]
+    command = [java, _HEAP, "-cp", f"{_FETCHED / 'lib'}/*", "kafka.Kafka", str(folder / "server.properties")]
     return daemon.start(command, folder / "server.log")
 
 
