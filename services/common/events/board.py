@@ -66,6 +66,13 @@ class BoardEvent:
     release_id: str | None = None
     release_name: str | None = None
     release_url: str | None = None
+    subject: str | None = None
+    """What the raw record spoke of; with *digest*, 96 bits of what it said, it tells a repeat from a conflict when the record comes again."""
+    digest: str | None = None
+    has_address: bool = False
+    """Whether the raw record named an e-mail address of its author."""
+    brings_contact: bool = False
+    """Whether a ``contact`` event goes with it."""
 
     def key(self) -> str:
         """Return the event's id."""

@@ -76,6 +76,8 @@ class Decision:
     release_id: str | None = None
     release_name: str | None = None
     release_url: str | None = None
+    origin: str | None = None
+    """``topic/partition/offset`` of the board's event: events before it that no decision speaks of established nothing."""
 
     def key(self) -> str:
         """Return the decision's id."""

@@ -58,6 +58,20 @@ class PersonEvent:
     confidence: float | None = None
     idea_id: str | None = None
     opted_out: bool | None = None
+    subject: str | None = None
+    """What the raw record spoke of; with *digest*, 96 bits of what it said, it tells a repeat from a conflict when the record comes again."""
+    digest: str | None = None
+    has_address: bool = False
+    """Whether the raw record named an e-mail address of the person."""
+    brings_contact: bool = False
+    """Whether a ``contact`` event goes with it."""
+    named_person_id: str | None = None
+    """joined, separated: the pair that the command named, whose roots *person_id* and *other_person_id* are or were."""
+    named_other_person_id: str | None = None
+    boards_json: str | None = None
+    """joined, separated: an array of the boards that are told."""
+    change: int = 0
+    """joined, separated: which change of the person's pointer it is, 1, 2, 3, …"""
 
     def key(self) -> str:
         """Return the record's id."""
@@ -91,6 +105,8 @@ class Account:
     region: str | None = None
     owner: str | None = None
     traits_json: str | None = None
+    digest: str | None = None
+    """96 bits of what the raw record said."""
 
     def key(self) -> str:
         """Return the account's id."""

@@ -55,7 +55,7 @@ def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) ->
 
     A function of the board's log, *event* and *origin*: the same ones give the same entry byte for byte.
     """
-    draft = Draft(board, event)
+    draft = Draft(board, event, origin)
     match event.type:
         case "submitted" | "revised":
             _place(draft, vector_of)
@@ -68,7 +68,7 @@ def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) ->
             change_status(draft)
         case "persons_joined" | "persons_separated":
             _point_person(draft)
-    return draft.finish(origin)
+    return draft.finish()
 
 
 def _place(draft: Draft, vector_of: VectorOf) -> None:

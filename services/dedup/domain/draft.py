@@ -16,11 +16,12 @@ from services.dedup.domain.states import changed_ideas
 
 
 class Draft:
-    """What *event* establishes on *board*, so far."""
+    """What *event*, read at *origin*, establishes on *board*, so far."""
 
-    def __init__(self, board: Board, event: BoardEvent) -> None:
+    def __init__(self, board: Board, event: BoardEvent, origin: str) -> None:
         self.board = board
         self.event = event
+        self._origin = origin
         self._decisions: list[Decision] = []
         self._seen: Seen | None = None
         self._persons: PersonPointer | None = None
@@ -42,6 +43,7 @@ class Draft:
             event_id=self.event.event_id,
             occurred_at=self.event.occurred_at,
             ingested_at=self.event.ingested_at,
+            origin=self._origin,
             **fields,
         )
         self.board.apply(decision, vector, query)
@@ -66,13 +68,13 @@ class Draft:
         self._persons = pointer
         self.board.point_person(pointer)
 
-    def finish(self, origin: str) -> Entry:
-        """Close the board's next entry, of an event that was read at *origin*, and return it."""
+    def finish(self) -> Entry:
+        """Close the board's next entry and return it."""
         entry = Entry(
             board=self.board.key,
             position=self.board.position + 1,
             event_id=self.event.event_id,
-            origin=origin,
+            origin=self._origin,
             decisions=tuple(self._decisions),
             ideas=changed_ideas(self.board, self.event.ingested_at),
             seen=self._seen,
