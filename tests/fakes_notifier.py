@@ -12,9 +12,9 @@ from services.common.ids import board_key
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import Row, digest_of
+from services.notifier.domain.ledger import HELD, Row, digest_of
 from services.notifier.domain.person import Person
-from services.notifier.ports import Accepted, Delivery, Mail, Postponed
+from services.notifier.ports import Accepted, Delivery, Mail, Postponed, Wake
 
 
 class MemoryStore:
@@ -45,6 +45,11 @@ class MemoryStore:
         for entry in entries:
             self.log.setdefault((board, entry.sequence), entry)
 
+    async def collect(self, entries: Mapping[str, Sequence[Entry]]) -> None:
+        for board, some in entries.items():
+            for entry in some:
+                self.log.setdefault((board, entry.sequence), entry)
+
     async def unite(self, unions: Sequence[Union]) -> None:
         self.into |= {union.absorbed: union.into for union in unions}
 
@@ -72,9 +77,10 @@ class MemoryStore:
     async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
         return [row for row in self.ledger.values() if row.alert.person_id in person_ids]
 
-    async def direct(self, board: str, sequence: int) -> Sequence[Row]:
-        rows = [row for row in self.ledger.values() if _board(row) == board and row.sequence == sequence and row.direct]
-        return sorted(rows, key=lambda row: row.ordinal)
+    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        rows = [row for row in self.ledger.values() if _board(row) == board and row.sequence in sequences and row.direct]
+        unread = [row for row in rows if (row.state, row.attempt) == ("pending", 1)]
+        return sorted(unread, key=lambda row: (row.sequence, row.ordinal))
 
     async def begin(self, rows: Sequence[Row]) -> None:
         for old in rows:
@@ -105,15 +111,24 @@ class MemoryStore:
             if (row.state, row.attempt) == (old.state, old.attempt):
                 self.ledger[old.alert_id] = replace(row, state=new.state, attempt=new.attempt, due_at=new.due_at)
 
-    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
+    async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        for old, new in changes:
+            row = self.ledger[old.alert_id]
+            if (row.state, row.attempt) == (old.state, old.attempt):
+                self.ledger[old.alert_id] = replace(row, state=new.state, attempt=new.attempt, due_at=new.due_at, history=new.history)
+
+    async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         for row in list(self.ledger.values()):
-            if row.partition in partitions and row.due_at is not None and row.state == "pending":
+            taken_up = row.state == "pending" and row.due_at is not None and row.due_at <= leased_until
+            if row.partition in partitions and (taken_up or row.due_at == HELD):
                 self.ledger[row.alert_id] = replace(row, due_at=due_at)
 
-    async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
-        for row in list(self.ledger.values()):
-            if row.alert.person_id in person_ids and row.state == "unreachable" and row.alert.created_at >= made_since:
-                self.ledger[row.alert_id] = replace(row, state="deferred", due_at=due_at)
+    async def wake(self, wakes: Sequence[Wake]) -> None:
+        for wake in wakes:
+            for row in list(self.ledger.values()):
+                concerned = row.alert.person_id in wake.person_ids and row.alert.created_at >= wake.made_since
+                if concerned and row.state == "unreachable":
+                    self.ledger[row.alert_id] = replace(row, state="deferred", due_at=wake.due_at)
 
     async def persons(self, person_ids: Collection[str]) -> Mapping[str, Person]:
         return {person_id: self.people[person_id] for person_id in person_ids if person_id in self.people}

@@ -30,6 +30,7 @@ from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
+from services.notifier.handler.recall import CompletedBirth, LedgerRecall
 from services.notifier.ports import Store
 from services.notifier.settings import NotifierSettings, SmtpSettings
 
@@ -77,8 +78,11 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
                 partition_of=partition,
             )
             due = DueRows(store.port, codec, clock, settings.outbox_due_records)
+            recall = LedgerRecall(store.port, codec, definition.statuses, boards, people)
+            birth = CompletedBirth(store.birth, recall)
+            together = _Together((boards, due))
             try:
-                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=_Together((boards, due)), tick=due)
+                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=together, tick=due, birth=birth, recall=recall)
             finally:
                 await mailer.close()
 

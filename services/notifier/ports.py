@@ -35,11 +35,23 @@ class BoardStore(Protocol):
             Fenced: Another origin holds one of these sequences: another worker has written it.
         """
 
+    async def collect(self, entries: Mapping[str, Sequence[Entry]]) -> None:
+        """Write those of *entries* (by board) whose places are free; the others stay as they are."""
+
     async def unite(self, unions: Sequence[Union]) -> None:
         """Remember *unions*; repeating the call changes nothing."""
 
     async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
         """Return, of *ideas*, those that were absorbed, each with the idea that stands for it since."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """The unreachable rows of *person_ids* that were made since *made_since* become due at *due_at*."""
+
+    person_ids: Collection[str]
+    made_since: Micros
+    due_at: Micros
 
 
 class LedgerStore(Protocol):
@@ -60,8 +72,8 @@ class LedgerStore(Protocol):
     async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
         """Return all rows of *person_ids*."""
 
-    async def direct(self, board: str, sequence: int) -> Sequence[Row]:
-        """Return the rows that were published with a board's decision, in the order in which it made them."""
+    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
 
     async def begin(self, rows: Sequence[Row]) -> None:
         """Mark *rows* as being tried; repeating the call changes nothing.
@@ -86,11 +98,17 @@ class LedgerStore(Protocol):
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's; others stay."""
 
-    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
-        """Make the pending rows of *partitions* that have a due time due at *due_at*; repeating the call changes nothing."""
+    async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's; others stay."""
 
-    async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
-        """Make the unreachable rows of *person_ids* that were made since then due at *due_at*; repeating the call changes nothing."""
+    async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
+        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*.
+
+        Repeating the call changes nothing.
+        """
+
+    async def wake(self, wakes: Sequence[Wake]) -> None:
+        """Make unreachable rows due; repeating the call changes nothing."""
 
 
 class PersonStore(Protocol):

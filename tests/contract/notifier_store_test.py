@@ -20,9 +20,9 @@ from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import DIRECT_ALERTS, Row, Verdict, deferred, settled, taken_up
+from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row, Verdict, deferred, rebuilt, settled, taken_up
 from services.notifier.domain.person import Contact, Person, Pointer, Preference
-from services.notifier.ports import Store
+from services.notifier.ports import Store, Wake
 from tests.fakes_notifier import MemoryStore
 
 BOARD = "lumora/product"
@@ -101,6 +101,14 @@ async def test_appending_again_changes_nothing(store: Store) -> None:
     assert [e.sequence for e in await store.entries(BOARD)] == [1, 2]
 
 
+async def test_entries_are_collected_where_there_are_none(store: Store) -> None:
+    await store.collect({BOARD: [entry(2, quote="words"), entry(1)], "lumora/other": [entry(1)]})
+    await store.collect({BOARD: [entry(2, "board.decisions/0/99"), entry(3)]})
+    assert await store.entries(BOARD) == [entry(1), entry(2), entry(3)]
+    assert await store.entries("lumora/other") == [entry(1)]
+    assert await store.quotes(BOARD, [1, 2]) == {2: "words"}
+
+
 async def test_a_sequence_of_another_origin_fences(store: Store) -> None:
     await store.append(BOARD, [entry(1)])
     with pytest.raises(Fenced):
@@ -126,10 +134,11 @@ async def test_rows_are_inserted_once(store: Store) -> None:
     assert await store.rows(["lumora:alert:none"]) == {}
 
 
-async def test_direct_rows_come_in_the_order_in_which_they_were_made(store: Store) -> None:
+async def test_unread_rows_come_in_the_order_in_which_they_were_made(store: Store) -> None:
     await store.add([row("z", ordinal=0), row("a", ordinal=1), row("late", ordinal=DIRECT_ALERTS), row("other", sequence=6)])
-    assert [r.ordinal for r in await store.direct(BOARD, 5)] == [0, 1]
-    assert await store.direct("lumora/other", 5) == []
+    await store.add([row("acted on", ordinal=2, state="sent"), row("again", ordinal=3, attempt=2), row("elsewhere", sequence=7)])
+    assert [(r.sequence, r.ordinal) for r in await store.unread(BOARD, {5, 6})] == [(5, 0), (5, 1), (6, 0)]
+    assert await store.unread("lumora/other", {5}) == []
 
 
 async def test_settling_keeps_history_and_progress(store: Store) -> None:
@@ -221,11 +230,22 @@ async def test_a_due_row_is_taken_up_once(store: Store) -> None:
 
 
 async def test_what_was_taken_up_is_due_again_at_once_when_it_may_be_lost(store: Store) -> None:
-    taken = row("taken", due_at=900)
-    await store.add([taken, row("direct"), row("elsewhere", due_at=900, partition=0), row("waiting", state="deferred", due_at=900)])
+    taken, held = row("taken", due_at=900), row("untold", state="deferred", attempt=0, due_at=HELD)
+    await store.add([taken, held, row("direct", due_at=901), row("elsewhere", due_at=900, partition=0)])
+    await store.add([row("waiting", state="deferred", due_at=900), row("held elsewhere", due_at=HELD, partition=0)])
     for _ in range(2):
-        await store.expire({1, 2}, 50)
-        assert await store.due({0, 1, 2}, 50, 10) == [replace(taken, due_at=50)]
+        await store.expire({1, 2}, 900, 50)
+        assert await store.due({0, 1, 2}, 50, 10) == [replace(taken, due_at=50), replace(held, due_at=50)]
+
+
+async def test_a_row_is_restored_unless_it_was_taken_on_since(store: Store) -> None:
+    first, other = rebuilt(row()), rebuilt(row("b"))
+    await store.add([first, other])
+    said = replace(first, state="sent", attempt=2, due_at=None, history=(verdict(attempt=2, message_id="<m@x>"),))
+    for _ in range(2):
+        await store.restore([(first, said), (replace(other, attempt=1), replace(other, state="failed"))])
+        assert (await only(store), await only(store, "b")) == (said, other)
+    await store.restore([])
 
 
 async def test_waking_concerns_young_unreachable_rows(store: Store) -> None:
@@ -233,7 +253,7 @@ async def test_waking_concerns_young_unreachable_rows(store: Store) -> None:
     await store.add([young, old, sent, other])
     silence = verdict(outcome="unreachable")
     await store.settle([(r, settled(r, silence)) for r in (young, old, other)] + [(sent, settled(sent, verdict()))])
-    await store.wake(["ann", "zoe"], 100, 77)
+    await store.wake([Wake(["zoe"], 0, 5), Wake(["ann", "zoe"], 100, 77)])
     states = {name: (await only(store, name)).state for name in ("young", "old", "sent", "other")}
     assert states == {"young": "deferred", "old": "unreachable", "sent": "sent", "other": "unreachable"}
     assert (await only(store, "young")).due_at == 77

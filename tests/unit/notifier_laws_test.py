@@ -48,8 +48,27 @@ _OPERATIONS = st.one_of(
 _BEGINNINGS = st.permutations(
     [("contact", PEOPLE[0], None), ("contact", PEOPLE[1], None), *[("link", idea, person) for idea in IDEAS[:3] for person in PEOPLE[:2]]]
 )
-HISTORIES = st.builds(lambda beginning, rest: [*beginning, *rest], _BEGINNINGS, st.lists(_OPERATIONS, min_size=25, max_size=60))
+_LOSSES = st.tuples(
+    st.just("lose"),
+    st.booleans(),
+    st.sampled_from([None, 0, 3]),
+    st.integers(1, 20),
+    st.sampled_from([0, 0, 1, 2, 3, 5, 8]),
+    st.booleans(),
+)
+
+
+def _histories(operations: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrategy[list[tuple[Any, ...]]]:
+    return st.builds(lambda beginning, rest: [*beginning, *rest], _BEGINNINGS, st.lists(operations, min_size=25, max_size=60))
+
+
+HISTORIES = _histories(_OPERATIONS)
 """Histories with something to tell in them: left to chance alone, most would ship nothing that anyone asked for."""
+HISTORIES_WITH_LOSSES = st.builds(
+    lambda history, losses: [*history, *(step for loss in losses for step in loss)],
+    _histories(_OPERATIONS),
+    st.lists(st.builds(lambda loss, rest: [loss, *rest], _LOSSES, st.lists(_OPERATIONS, max_size=15)), min_size=1, max_size=3),
+)
 
 
 def component(of: str, edges: Iterable[tuple[str, str]]) -> frozenset[str]:
@@ -81,7 +100,12 @@ class Story:
         self._writes_to_live: int | None = None
         self._dies_after = False
         self._unrecorded: list[str] = []
-        for write in ("append", "unite", "add", "want", "begin", "settle", "take_up", "wake", "put"):
+        self._tellings: list[Row] = []
+        self._watch()
+
+    def _watch(self) -> None:
+        """Look at what is written to the world's store, and let the process die there."""
+        for write in ("append", "collect", "unite", "add", "want", "begin", "settle", "restore", "take_up", "expire", "wake", "put"):
             setattr(self.world.store, write, self._mortal(getattr(self.world.store, write)))
 
     async def run(self, operations: Sequence[tuple[Any, ...]]) -> None:
@@ -170,6 +194,18 @@ class Story:
         self.world.clock.time += seconds * 1_000_000
         await self.world.tick(publish=published)
 
+    async def do_lose(self, compacted: bool, outbox_kept: int | None, records: int, writes: int, after: bool) -> None:
+        """Lose the store; the process may die at its *writes*-th write to the new one. What was told and not said is forgotten."""
+        self.world.lose(compacted=compacted, outbox_kept=outbox_kept)
+        self.world.recall_records = records
+        self._watch()
+        said = {outcome.alert_id for outcome in self.world.log if outcome.outcome == "sent"}
+        self.told = [row for row in self.told if row.alert_id in said]
+        self._unrecorded.clear()
+        self._writes_to_live, self._dies_after = writes or None, after
+        await self.world.complete()
+        self._writes_to_live = None
+
     def do_server(self, state: str) -> None:
         self.server = state
         self.refused |= state == "refuses"
@@ -187,6 +223,7 @@ class Story:
             assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
             self.crashes[row.alert_id] -= 1
         self.told.append(row)
+        self._tellings.append(row)
         self._unrecorded.append(row.alert_id)
         return Accepted()
 
@@ -218,13 +255,18 @@ class Story:
     def _same(self, row: Row, other: Row) -> bool:
         """Tell whether two alerts are of one thing to one human, as far as what was handled by now can tell."""
         ideas = component(row.alert.idea_id, self._handled_merges())
-        humans = component(row.alert.person_id, self.handled_joins(self.world.positions).items())
+        humans = component(row.alert.person_id, self.handled_joins(self.known).items())
         humans &= component(row.alert.person_id, self.handled_joins(self.world.attempted).items())
         release = not self.world.tell_again or other.alert.release_id == row.alert.release_id
         return other.alert.idea_id in ideas and other.alert.person_id in humans and release
 
+    @property
+    def known(self) -> Mapping[str, int]:
+        """Return how much of each topic the service has taken in."""
+        return {topic: max(position, self.world.recalled[topic]) for topic, position in self.world.positions.items()}
+
     def _handled_merges(self) -> list[tuple[str, str]]:
-        decisions = self._handled(Decision.TOPIC, Decision, self.world.positions)
+        decisions = self._handled(Decision.TOPIC, Decision, self.known)
         return [(d.idea_id, d.other_idea_id) for d in decisions if d.type == "merged"]
 
     def handled_joins(self, positions: Mapping[str, int]) -> Mapping[str, str]:
@@ -247,7 +289,7 @@ def _address_of(story: Story, person: str) -> bool:
         event = CODEC.decoder(PersonEvent)(record)
         if event.type == "contact":
             last[event.person_id] = event.address
-    humans = component(person, story.handled_joins(story.world.positions).items())
+    humans = component(person, story.handled_joins(story.known).items())
     known = [last.get(human) for human in humans if last.get(human)]
     return bool(known) and all(address is not None and "\n" not in address for address in known)
 
@@ -261,7 +303,19 @@ def _run(operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False) -> 
 @given(operations=HISTORIES, tell_again=st.booleans())
 @settings(max_examples=300, deadline=None)
 def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
+    _assert_all_hear(_run(operations, tell_again=tell_again))
+
+
+@given(operations=HISTORIES_WITH_LOSSES, tell_again=st.booleans())
+@settings(max_examples=300, deadline=None)
+def test_a_lost_store_makes_nobody_hear_twice_and_nobody_wait(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
     story = _run(operations, tell_again=tell_again)
+    _assert_all_hear(story)
+    for row in story.world.store.ledger.values():
+        assert next(outcome for outcome in reversed(story.world.log) if outcome.alert_id == row.alert_id).outcome == row.state
+
+
+def _assert_all_hear(story: Story) -> None:
     rows = story.world.store.ledger.values()
     for idea, person in set(story.links.values()):
         if not story.status.get(story.root(idea)):
@@ -272,7 +326,7 @@ def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations
             assert row.state in ("sent", "opted_out", "unreachable", "already_told", "failed")
             assert row.history[-1].outcome == row.state
             assert row.history[-1].reason
-            humans = component(person, story.handled_joins(story.world.positions).items())
+            humans = component(person, story.handled_joins(story.known).items())
             if row.state == "unreachable":
                 assert not _address_of(story, person)
             if row.state == "failed":
@@ -280,12 +334,12 @@ def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations
             if row.state == "opted_out" and not story.separated:
                 assert humans & story.opted
             if row.state == "already_told" and not story.separated:
-                assert any(story._same(row, told) for told in story.told)
+                assert any(story._same(row, told) for told in story._tellings)
 
 
-@given(operations=HISTORIES)
+@given(operations=st.one_of(HISTORIES, HISTORIES_WITH_LOSSES))
 @settings(max_examples=150, deadline=None)
-def test_what_the_board_decides_does_not_depend_on_batches_or_crashes(operations: Sequence[tuple[Any, ...]]) -> None:
+def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(operations: Sequence[tuple[Any, ...]]) -> None:
     story = _run(operations)
     other = story.world.fresh_copy()
     asyncio.run(other.pump(Decision.TOPIC, 10_000))
@@ -318,3 +372,19 @@ def test_handling_everything_again_sends_nothing(operations: Sequence[tuple[Any,
     asyncio.run(world.settle())
     assert len(world.mailer.accepted) == mails
     assert world.store.ledger == ledger
+
+
+@given(operations=HISTORIES, compacted=st.booleans(), records=st.integers(1, 50))
+@settings(max_examples=150, deadline=None)
+def test_a_rebuilt_ledger_knows_what_the_lost_one_knew(operations: Sequence[tuple[Any, ...]], compacted: bool, records: int) -> None:
+    story = _run(operations)
+    world = story.world
+    mails, outcomes, ledger = len(world.mailer.accepted), len(world.log), dict(world.store.ledger)
+    world.recall_records = records
+    world.lose(compacted=compacted)
+    asyncio.run(world.settle())
+    assert len(world.mailer.accepted) == mails
+    assert {alert_id: row.state for alert_id, row in world.store.ledger.items()} == {
+        alert_id: row.state for alert_id, row in ledger.items()
+    }
+    assert len(world.log) == outcomes

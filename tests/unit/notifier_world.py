@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,6 +19,7 @@ from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
+from services.notifier.handler.recall import LedgerRecall
 from services.notifier.ports import Composer
 from tests.fakes_notifier import HandClock, MemoryStore, PlainComposer, RecordingMailer, SilentCounter
 
@@ -48,12 +50,23 @@ class World:
         self.positions = dict.fromkeys(TOPICS, 0)
         self.attempted = dict.fromkeys(TOPICS, 0)
         """How far each topic was handed over at all: what lies between this and the positions, the store may know or not."""
+        self.recalled = dict.fromkeys(TOPICS, 0)
+        """How far each topic had been read when the store was last completed."""
+        self.decided: list[Record] = []
+        """All decisions, whatever compaction has taken from their topic."""
+        self.said: list[Record] = []
+        """``notifications.log``, as compaction leaves it."""
         self.log: list[NotificationOutcome] = []
+        """All that was ever published there."""
+        self.recall_records = 1000
+        """So many records of a topic are recalled at once."""
         self.outcomes: list[Outcome] = []
         self.statuses = statuses
         self.tell_again = tell_again
         self.composer = composer or PlainComposer()
         self.sequence = 0
+        self._born = True
+        self._offsets = Counter[tuple[str, int]]()
         self.restart()
 
     def restart(self) -> None:
@@ -72,12 +85,47 @@ class World:
             partition_of=partition_of,
         )
         people = PeopleHandler(self.store, late_contact_days=30)
+        self._recall = LedgerRecall(self.store, CODEC, self.statuses, boards, people)
         self._due = DueRows(self.store, CODEC, self.clock, 1000)
         self._handle: Mapping[str, Callable[[Sequence[Received[Any]]], Any]] = {
             Decision.TOPIC: boards.handle,
             PersonEvent.TOPIC: people.handle,
             Alert.TOPIC: outbox.handle,
         }
+
+    def lose(self, *, compacted: bool = False, outbox_kept: int | None = None) -> None:
+        """Lose the store, and with it the process; the topics stay, the older records of each key only where not *compacted*.
+
+        Of the outbox, which is kept for a while only, the last *outbox_kept* records are left.
+        """
+        self.store = MemoryStore()
+        self._born = False
+        self.positions, self.attempted, self.recalled = (dict.fromkeys(TOPICS, 0) for _ in range(3))
+        if compacted:
+            self.said = _compacted(self.said)
+            for topic in (Decision.TOPIC, PersonEvent.TOPIC):
+                self.records[topic] = _compacted(self.records[topic])
+        if outbox_kept is not None:
+            self.records[Alert.TOPIC] = self.records[Alert.TOPIC][-outbox_kept:] if outbox_kept else []
+        self.restart()
+
+    async def complete(self) -> bool:
+        """Do what a worker does with a store that is new; tell whether the process is alive after it."""
+        if self._born:
+            return True
+        try:
+            for topic in self._recall.topics:
+                records = self.said if topic == NotificationOutcome.TOPIC else self.records[topic]
+                for start in range(0, len(records), self.recall_records):
+                    await self._recall.recall(topic, records[start : start + self.recall_records])
+            await self._recall.fold()
+        except Crash:
+            self.restart()
+            return False
+        self.recalled = {topic: len(self.records[topic]) if topic != Alert.TOPIC else 0 for topic in TOPICS}
+        self.attempted = dict(self.recalled)
+        self._born = True
+        return True
 
     def decide(self, type_: Any, **fields: Any) -> Decision:
         """Publish the board's next decision."""
@@ -134,7 +182,7 @@ class World:
     async def pump(self, topic: str, count: int, *, publish: bool = True, commit: bool = True) -> None:
         """Take *count* records of *topic* through; without a commit the process dies after its store writes, or after publishing."""
         batch = self.records[topic][self.positions[topic] : self.positions[topic] + count]
-        if not batch:
+        if not await self.complete() or not batch:
             return
         self.attempted[topic] = max(self.attempted[topic], self.positions[topic] + len(batch))
         kinds: dict[str, Any] = {Decision.TOPIC: Decision, PersonEvent.TOPIC: PersonEvent, Alert.TOPIC: Alert}
@@ -156,6 +204,8 @@ class World:
 
     async def tick(self, *, publish: bool = True) -> int:
         """Let what is due go on; return how much was."""
+        if not await self.complete():
+            return 0
         if not self._assigned:
             await self._due.assigned(frozenset(range(PARTITIONS)))
             self._assigned = True
@@ -195,21 +245,34 @@ class World:
     def fresh_copy(self) -> World:
         """Return a world with the same decisions and nothing handled."""
         other = World(statuses=self.statuses, tell_again=self.tell_again)
-        other.records[Decision.TOPIC] = list(self.records[Decision.TOPIC])
+        other.records[Decision.TOPIC] = list(self.decided)
         return other
 
     def _publish(self, outputs: Sequence[Output]) -> None:
         for output in outputs:
             if output.topic == NotificationOutcome.TOPIC:
-                record = Record(output.topic, 0, len(self.log), 0, output.key, output.value)
+                record = self._recorded(output, partition_of(output.partition_key.decode()))
+                self.said.append(record)
                 self.log.append(CODEC.decoder(NotificationOutcome)(record))
             else:
                 self._append(output, partition_of(output.partition_key.decode()))
 
     def _append(self, output: Output, partition: int) -> None:
-        records = self.records[output.topic]
-        offset = sum(record.partition == partition for record in records)
-        records.append(Record(output.topic, partition, offset, 0, output.key, output.value))
+        record = self._recorded(output, partition)
+        self.records[output.topic].append(record)
+        if output.topic == Decision.TOPIC:
+            self.decided.append(record)
+
+    def _recorded(self, output: Output, partition: int) -> Record:
+        offset = self._offsets[output.topic, partition]
+        self._offsets[output.topic, partition] += 1
+        return Record(output.topic, partition, offset, 0, output.key, output.value)
+
+
+def _compacted(records: Sequence[Record]) -> list[Record]:
+    """Return the last record of each key, in their order."""
+    last = {record.key: place for place, record in enumerate(records)}
+    return [record for place, record in enumerate(records) if last[record.key] == place]
 
 
 def key() -> str:

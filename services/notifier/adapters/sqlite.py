@@ -25,8 +25,9 @@ from services.notifier.adapters.documents import (
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import DIRECT_ALERTS, Row
+from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row
 from services.notifier.domain.person import Person
+from services.notifier.ports import Wake
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS board_log (
@@ -100,6 +101,15 @@ class SqliteStore:
 
         await self._database.write(change)
 
+    async def collect(self, entries: Mapping[str, Sequence[Entry]]) -> None:
+        """Write those of *entries* whose places are free."""
+        new = [
+            (board, entry.sequence, entry.origin, orjson.dumps(entry_body(entry)), entry.quote)
+            for board, some in entries.items()
+            for entry in some
+        ]
+        await self._write_all("INSERT INTO board_log VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", new)
+
     async def unite(self, unions: Sequence[Union]) -> None:
         """Remember *unions*; repeating the call changes nothing."""
         pairs = [(union.absorbed, union.into) for union in unions]
@@ -143,9 +153,13 @@ class SqliteStore:
         """Return all rows of *person_ids*."""
         return await self._rows("WHERE person IN (SELECT value FROM json_each(?))", (_many(person_ids),))
 
-    async def direct(self, board: str, sequence: int) -> Sequence[Row]:
-        """Return the rows that were published with a board's decision, in the order in which it made them."""
-        return await self._rows("WHERE board = ? AND sequence = ? AND ordinal < ? ORDER BY ordinal", (board, sequence, DIRECT_ALERTS))
+    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
+        where = (
+            "WHERE board = ? AND sequence IN (SELECT value FROM json_each(?)) AND ordinal < ? AND state = 'pending' AND attempt = 1 "
+            "ORDER BY sequence, ordinal"
+        )
+        return await self._rows(where, (board, _many(sequences), DIRECT_ALERTS))
 
     async def begin(self, rows: Sequence[Row]) -> None:
         """Mark *rows* as being tried."""
@@ -189,19 +203,33 @@ class SqliteStore:
                 [(new.state, new.attempt, new.due_at, old.alert_id, old.state, old.attempt) for old, new in changes],
             )
 
-    async def expire(self, partitions: Collection[int], due_at: Micros) -> None:
-        """Make the pending rows of *partitions* that have a due time due at *due_at*."""
+    async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's."""
         await self._write_all(
-            "UPDATE ledger SET due_at = ? WHERE partition IN (SELECT value FROM json_each(?)) AND due_at IS NOT NULL AND state = 'pending'",
-            [(due_at, _many(sorted(partitions)))],
+            "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, history = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
+            [
+                (new.state, new.attempt, new.due_at, orjson.dumps(history_body(new)), old.alert_id, old.state, old.attempt)
+                for old, new in changes
+            ],
         )
 
-    async def wake(self, person_ids: Collection[str], made_since: Micros, due_at: Micros) -> None:
-        """Make the unreachable rows of *person_ids* that were made since then due at *due_at*."""
+    async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
+        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""
+        owned = _many(sorted(partitions))
+
+        def change(connection: sqlite3.Connection) -> None:
+            update = "UPDATE ledger SET due_at = ? WHERE partition IN (SELECT value FROM json_each(?))"
+            connection.execute(f"{update} AND due_at <= ? AND state = 'pending'", (due_at, owned, leased_until))
+            connection.execute(f"{update} AND due_at = ?", (due_at, owned, HELD))
+
+        await self._database.write(change)
+
+    async def wake(self, wakes: Sequence[Wake]) -> None:
+        """Make unreachable rows due."""
         await self._write_all(
             "UPDATE ledger SET state = 'deferred', due_at = ? "
             "WHERE person IN (SELECT value FROM json_each(?)) AND state = 'unreachable' AND created_at >= ?",
-            [(due_at, _many(person_ids), made_since)],
+            [(wake.due_at, _many(wake.person_ids), wake.made_since) for wake in wakes],
         )
 
     async def persons(self, person_ids: Collection[str]) -> Mapping[str, Person]:

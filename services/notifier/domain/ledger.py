@@ -15,7 +15,14 @@ DIRECT_ALERTS = 500
 """So many alerts of one decision are published with it. The rest become due rows, which the people's own workers take up in their
 turn: an idea with very many requesters neither fills a worker's memory nor holds up the others."""
 
+OUTBOX_KEEPS: Micros = 168 * 3_600_000_000
+"""So long the outbox keeps a record (``schemas/topics/notifications.outbox.yaml``). An alert that is still pending then was never read."""
+
+HELD: Micros = 2**62
+"""When a rebuilt row is due: not before its partition is assigned, when everything that was said of it has been read."""
+
 State: TypeAlias = Literal["pending", "sent", "deferred", "failed", "opted_out", "unreachable", "already_told", "suppressed"]
+_FINAL: tuple[State, ...] = ("sent", "failed", "opted_out", "unreachable", "already_told", "suppressed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +57,7 @@ class Row:
     """Of the decision that last said whether the alert is wanted."""
     wanted: bool = True
     due_at: Micros | None = None
-    """When a deferred row is looked at again, or a pending one whose outbox record went astray; None where nothing is due."""
+    """When a deferred row is looked at again, or a pending one whose outbox record went astray or expired; None where nothing is due."""
     trying: bool = False
     """Whether the mail server was about to be asked and its answer is not known: a process died there. The mail may have gone out, so
     it is sent again, with the same Message-ID, whatever has changed since; and no other alert takes its place."""
@@ -68,9 +75,13 @@ class Row:
         """Tell whether it was published with the decision that made it."""
         return self.ordinal < DIRECT_ALERTS
 
-    def verdict_on(self, origin: str) -> Verdict | None:
-        """Return what became of the outbox record *origin*, if it was acted on."""
-        return next((verdict for verdict in self.history if verdict.origin == origin), None)
+    def verdicts_since(self, origin: str) -> tuple[Verdict, ...]:
+        """Return what became of the outbox record *origin*, if it was acted on, and of those after it.
+
+        Published again together, so that the last word of an alert is the last in its log, whatever is read again.
+        """
+        places = [place for place, verdict in enumerate(self.history) if verdict.origin == origin]
+        return self.history[places[0] :] if places else ()
 
 
 def new_row(made: NewAlert, workspace: str, board: str, quote: str, partition: int) -> Row:
@@ -101,8 +112,40 @@ def new_row(made: NewAlert, workspace: str, board: str, quote: str, partition: i
         state="pending" if direct else "deferred",
         attempt=1 if direct else 0,
         wanted_sequence=made.sequence,
-        due_at=None if direct else made.at,
+        due_at=made.at + OUTBOX_KEEPS if direct else made.at,
     )
+
+
+def rebuilt(row: Row) -> Row:
+    """Return *row*, made anew for a store that is new: what became of it is not known yet."""
+    return replace(row, state="deferred", attempt=0, due_at=HELD)
+
+
+def recalled(row: Row, outcome: NotificationOutcome, origin: str) -> Row:
+    """Return a rebuilt *row* with what its log says; *row* itself where it knows that already.
+
+    A mail that was on its way when the store went has left no word: it is sent again, with the same Message-ID.
+
+    Args:
+        row: Rebuilt.
+        outcome: Of this alert.
+        origin: Of the log's record.
+    """
+    if outcome.attempt <= row.attempt:
+        return row
+    verdict = Verdict(
+        outcome=next((state for state in _FINAL if state == outcome.outcome), "deferred"),
+        reason=outcome.reason,
+        attempt=outcome.attempt,
+        at=outcome.occurred_at,
+        origin=origin,
+        channel=outcome.channel,
+        message_id=outcome.message_id,
+    )
+    wanted_again = verdict.outcome == "suppressed" and row.wanted and row.wanted_sequence > row.sequence
+    is_over = verdict.outcome != "deferred" and not wanted_again
+    state: State = verdict.outcome if is_over else "deferred"
+    return replace(row, state=state, attempt=verdict.attempt, due_at=None if is_over else HELD, history=(verdict,))
 
 
 def taken_up(row: Row, lease_until: Micros) -> Row:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from services.common.clock import Micros
-from services.notifier.domain.ledger import Row, State, told_before, told_first
+from services.notifier.domain.ledger import HELD, Row, State, told_before, told_first
 from services.notifier.domain.person import EMAIL, Audience, usable
 
 SECOND: Micros = 1_000_000
@@ -59,7 +59,7 @@ def decide(row: Row, audience: Audience, others: Sequence[Row], now: Micros) -> 
         return Silence("unreachable", "the e-mail address on file is not one that can be written to")
     first = None if row.trying else told_first(row, others)
     if first is not None:
-        tried_at = first.due_at if first.state == "deferred" and first.due_at is not None else now
+        tried_at = first.due_at if first.state == "deferred" and first.due_at not in (None, HELD) else now
         return Wait(max(tried_at, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
     return Send(address)
 

@@ -14,7 +14,7 @@ from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Received
 from services.notifier.domain.board import Board, Effects, NewAlert, Want
 from services.notifier.domain.entry import Entry, entry_of
-from services.notifier.domain.ledger import Row, new_row
+from services.notifier.domain.ledger import Row, new_row, rebuilt
 from services.notifier.ports import BoardStore, LedgerStore, Store
 
 log = get_logger(__name__)
@@ -84,9 +84,23 @@ class BoardHandler:
             places[entry.sequence] = place
         rows = await self._remember(workspace, board, entries, effects)
         self._boards[key] = state
-        made = {sequence: list(some) for sequence, some in groupby(rows, key=lambda row: row.sequence)}
+        made = _by_sequence(rows)
         outcomes = [(place, self._published(made.get(sequence, ()))) for sequence, place in places.items()]
         return outcomes + await self._again(key, repeats)
+
+    async def rebuild(self, workspace: str, board: str) -> None:
+        """Bring about, for a store that is new, what the log of *board* says: its rows are held, and nothing is published.
+
+        Raises:
+            TransientError: The store does not answer.
+        """
+        state, effects = Board(workspace), Effects()
+        for entry in await self._log.entries(board_key(workspace, board)):
+            state.apply(entry, effects)
+            if len(effects.alerts) + len(effects.wants) + len(effects.unions) >= _CHUNK:
+                await self._effect(workspace, board, {}, effects, rebuilt)
+                effects = Effects()
+        await self._effect(workspace, board, {}, effects, rebuilt)
 
     async def _folded(self, workspace: str, key: str) -> Board:
         board = Board(workspace)
@@ -98,18 +112,24 @@ class BoardHandler:
 
     async def _remember(self, workspace: str, board: str, entries: dict[int, Entry], effects: Effects) -> list[Row]:
         """Store what *entries* bring about, then the entries; return the rows that are published with them."""
-        key = board_key(workspace, board)
+        direct = await self._effect(workspace, board, entries, effects, lambda row: row)
+        if entries:
+            await self._log.append(board_key(workspace, board), list(entries.values()))
+        return direct
+
+    async def _effect(
+        self, workspace: str, board: str, entries: dict[int, Entry], effects: Effects, begin: Callable[[Row], Row]
+    ) -> list[Row]:
+        """Store *effects*, each new row as *begin* gives it; return the rows that are published with what made them."""
         await self._log.unite(effects.unions)
         direct: list[Row] = []
         for chunk in _chunks(effects.alerts):
             rows = await self._rows(workspace, board, entries, chunk)
-            await self._ledger.add(rows)
+            await self._ledger.add([begin(row) for row in rows])
             direct.extend(row for row in rows if row.direct)
         last: dict[str, Want] = {want.alert_id: want for want in effects.wants}
         for wants in _chunks(list(last.values())):
             await self._ledger.want(wants)
-        if entries:
-            await self._log.append(key, list(entries.values()))
         return direct
 
     async def _rows(self, workspace: str, board: str, entries: dict[int, Entry], made: Sequence[NewAlert]) -> list[Row]:
@@ -119,21 +139,24 @@ class BoardHandler:
         return [new_row(alert, workspace, board, quotes.get(alert.quoted, ""), self._partition_of(alert.person)) for alert in made]
 
     async def _again(self, key: str, repeats: Sequence[tuple[int, str, int]]) -> list[tuple[int, Outcome]]:
-        """Publish again what a redelivered decision made; drop what was merely published a second time."""
+        """Publish again what a redelivered decision made and nobody has acted on; drop what was merely published a second time."""
         if not repeats:
             return []
         origins = await self._log.origins(key, {sequence for _, _, sequence in repeats})
-        outcomes: list[tuple[int, Outcome]] = []
-        for place, origin, sequence in repeats:
-            if origins.get(sequence) == origin:
-                outcomes.append((place, self._published(await self._ledger.direct(key, sequence))))
-            else:
-                outcomes.append((place, Drop("repeat")))
-        return outcomes
+        redelivered = {sequence for _, origin, sequence in repeats if origins.get(sequence) == origin}
+        unread = _by_sequence(await self._ledger.unread(key, redelivered) if redelivered else ())
+        return [
+            (place, self._published(unread.get(sequence, ())) if origins.get(sequence) == origin else Drop("repeat"))
+            for place, origin, sequence in repeats
+        ]
 
     def _published(self, rows: Sequence[Row]) -> Emit:
         alerts: list[Alert] = [row.alert for row in rows]
         return Emit(tuple(self._codec.output(alert) for alert in alerts))
+
+
+def _by_sequence(rows: Sequence[Row]) -> dict[int, list[Row]]:
+    return {sequence: list(some) for sequence, some in groupby(rows, key=lambda row: row.sequence)}
 
 
 def _chunks(items: Sequence[T]) -> list[Sequence[T]]:

@@ -26,8 +26,9 @@ class DueRows:
         self._limit = limit
 
     async def assigned(self, partitions: frozenset[int]) -> None:
-        """Look again at what another worker, or this one before it died, took up and may not have published."""
-        await self._ledger.expire(partitions, self._clock.now())
+        """Look again at what another worker, or this one before it died, took up and may not have published, and at what was rebuilt."""
+        now = self._clock.now()
+        await self._ledger.expire(partitions, now + _LEASE, now)
 
     async def revoked(self) -> None:
         """Nothing is held in memory."""

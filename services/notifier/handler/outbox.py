@@ -120,7 +120,7 @@ class OutboxHandler:
                     jobs.append(_Job(place, received, row, audiences[row.alert.person_id]))
             for job, (row, verdict) in zip(jobs, await self._tell(jobs, ledger, families, deadline), strict=True):
                 ledger[row.alert_id] = row
-                outcomes[job.place] = self._emitted(row, verdict)
+                outcomes[job.place] = self._emitted(row, (verdict,))
             places = left
         return [outcomes[place] for place in range(len(chunk))]
 
@@ -129,9 +129,8 @@ class OutboxHandler:
         alert, record = received.event, received.record
         if row is None:
             return _unknown()
-        verdict = row.verdict_on(record.origin)
-        if verdict is not None:
-            return self._emitted(row, verdict)
+        if said := row.verdicts_since(record.origin):
+            return self._emitted(row, said)
         if row.state != "pending" or row.attempt != alert.attempt:
             return Drop("repeat")
         root = audiences[row.alert.person_id].root
@@ -217,8 +216,8 @@ class OutboxHandler:
     def _verdict(self, job: _Job, outcome: State, reason: str, now: Micros) -> Verdict:
         return Verdict(outcome=outcome, reason=reason, attempt=job.row.attempt, at=now, origin=job.received.record.origin, channel=EMAIL)
 
-    def _emitted(self, row: Row, verdict: Verdict) -> Emit:
-        return Emit((self._codec.output(outcome_of(row, verdict)),))
+    def _emitted(self, row: Row, verdicts: Sequence[Verdict]) -> Emit:
+        return Emit(tuple(self._codec.output(outcome_of(row, verdict)) for verdict in verdicts))
 
 
 def _unknown() -> Reject:

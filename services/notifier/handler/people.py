@@ -11,7 +11,7 @@ from services.common.records import Received
 from services.notifier.domain.person import EMAIL, Audience, Person, folded, stamp_of, usable
 from services.notifier.domain.telling import SECOND
 from services.notifier.handler.audiences import audiences_of
-from services.notifier.ports import LedgerStore, PersonStore, Store
+from services.notifier.ports import LedgerStore, PersonStore, Store, Wake
 
 _DAY: Micros = 86_400 * SECOND
 _CONCERN = frozenset({"contact", "preference", "joined", "separated", "erased"})
@@ -32,13 +32,27 @@ class PeopleHandler:
             TransientError: The store does not answer.
             Fenced: Another worker owns one of the persons.
         """
-        concerned = {r.event.person_id for r in batch if r.event is not None and r.event.type in _CONCERN}
+        reachable: dict[str, Micros] = {}
+        outcomes = await self._fold([received.event for received in batch], reachable)
+        await self._wake(reachable)
+        return outcomes
+
+    async def rebuild(self, events: Sequence[PersonEvent]) -> None:
+        """Take in *events* for a store that is new; rows that wait for an address are woken when these are read as input.
+
+        Raises:
+            TransientError: The store does not answer.
+            Fenced: Another worker writes these persons.
+        """
+        await self._fold(events, {})
+
+    async def _fold(self, events: Sequence[PersonEvent | None], reachable: dict[str, Micros]) -> list[Outcome]:
+        """Store what *events* say; add to *reachable* since when those may be reached whose last contact or pointer is among them."""
+        concerned = {event.person_id for event in events if event is not None and event.type in _CONCERN}
         before = await self._persons.persons(concerned) if concerned else {}
         after: dict[str, Person] = dict(before)
         outcomes: list[Outcome] = []
-        reachable: dict[str, Micros] = {}
-        for received in batch:
-            event = received.event
+        for event in events:
             if event is None or event.type not in _CONCERN:
                 outcomes.append(Drop("irrelevant"))
                 continue
@@ -50,7 +64,6 @@ class PeopleHandler:
                 reachable[event.person_id] = event.ingested_at
         changes = [(before.get(who) or Person(person_id=who), now) for who, now in after.items() if now is not before.get(who)]
         await self._persons.put([(old, new) for old, new in changes if new.version > old.version])
-        await self._wake(reachable)
         return outcomes
 
     async def _wake(self, reachable: dict[str, Micros]) -> None:
@@ -59,10 +72,13 @@ class PeopleHandler:
         Repeated for an event that is known already: a crash may have come between the person and the rows.
         """
         audiences = await audiences_of(self._persons, reachable.keys()) if reachable else {}
-        for person_id, at in reachable.items():
-            audience = audiences[person_id]
-            if _reachable(audience, person_id):
-                await self._ledger.wake([person.person_id for person in audience.persons], at - self._late, at)
+        wakes = [
+            Wake([person.person_id for person in audience.persons], at - self._late, at)
+            for person_id, at in reachable.items()
+            if _reachable(audience := audiences[person_id], person_id)
+        ]
+        if wakes:
+            await self._ledger.wake(wakes)
 
 
 def _holds(person: Person, event: PersonEvent) -> bool:

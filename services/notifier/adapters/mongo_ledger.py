@@ -1,0 +1,187 @@
+"""The ledger in MongoDB: one document a row; every write is conditional and can be repeated."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from pymongo import UpdateMany, UpdateOne
+
+from services.common.clock import Micros
+from services.common.errors import Fenced
+from services.common.ids import board_key
+from services.common.mongo import MongoStore, mongo_errors
+from services.notifier.adapters.documents import alert_body, history_body, row_from
+from services.notifier.adapters.mongo_writing import STATEMENT_ROWS, insert
+from services.notifier.domain.board import Want
+from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row
+from services.notifier.ports import Wake
+
+
+class MongoLedger:
+    """``LedgerStore`` on MongoDB."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._ledger = store.database["ledger"]
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        """Insert those of *rows* that do not exist; the others stay as they are."""
+        await insert(self._ledger, [_document(row) for row in rows])
+
+    async def want(self, wants: Sequence[Want]) -> None:
+        """Write whether alerts are wanted, unless a later decision already has; suppressed rows that are wanted again become due."""
+        marks, revivals = defaultdict[tuple[int, bool], list[str]](list), defaultdict[Micros, list[str]](list)
+        for want in wants:
+            marks[want.sequence, want.wanted].append(want.alert_id)
+            if want.wanted:
+                revivals[want.at].append(want.alert_id)
+        for (sequence, wanted), ids in marks.items():
+            await self._update(ids, {"wanted_sequence": {"$lt": sequence}}, {"wanted": wanted, "wanted_sequence": sequence})
+        for at, ids in revivals.items():
+            await self._update(ids, {"wanted": True, "state": "suppressed"}, {"state": "deferred", "due_at": at})
+
+    async def rows(self, alert_ids: Collection[str]) -> Mapping[str, Row]:
+        """Return the rows of *alert_ids* that exist."""
+        async with mongo_errors():
+            found = await self._ledger.find({"_id": {"$in": list(alert_ids)}}).to_list(None)
+        return {document["_id"]: _row(document) for document in found}
+
+    async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
+        """Return all rows of *person_ids*."""
+        async with mongo_errors():
+            found = await self._ledger.find({"person": {"$in": list(person_ids)}}).to_list(None)
+        return [_row(document) for document in found]
+
+    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
+        made = {"board": board, "sequence": {"$in": sorted(sequences)}, "ordinal": {"$lt": DIRECT_ALERTS}}
+        wanted = {**made, "state": "pending", "attempt": 1}
+        async with mongo_errors():
+            found = await self._ledger.find(wanted).sort([("sequence", 1), ("ordinal", 1)]).to_list(None)
+        return [_row(document) for document in found]
+
+    async def begin(self, rows: Sequence[Row]) -> None:
+        """Mark *rows* as being tried."""
+        by_attempt = defaultdict[int, list[str]](list)
+        for row in rows:
+            by_attempt[row.attempt].append(row.alert_id)
+        matched = 0
+        for attempt, ids in by_attempt.items():
+            matched += await self._update(ids, {"state": "pending", "attempt": attempt}, {"trying": True})
+        if matched < len(rows):
+            raise Fenced("rows of the ledger were written by another worker")
+
+    async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Replace each (old, new) that is still pending at the old one's attempt."""
+        updates = []
+        for old, new in changes:
+            condition = {"_id": old.alert_id, "state": "pending", "attempt": old.attempt}
+            if new.state == "suppressed":
+                condition["wanted_sequence"] = old.wanted_sequence
+            updates.append(UpdateOne(condition, {"$set": {**_progress(new), "history": history_body(new)}}))
+        if not updates:
+            return
+        async with mongo_errors():
+            result = await self._ledger.bulk_write(updates, ordered=False)
+        if result.matched_count < len(changes):
+            written = await self.rows([new.alert_id for _, new in changes])
+            missed = sum(new.alert_id not in written or new.history[-1] not in written[new.alert_id].history for _, new in changes)
+            if missed:
+                raise Fenced(f"{missed} rows of the ledger were written by another worker")
+
+    async def due(self, partitions: Collection[int], now: Micros, limit: int) -> Sequence[Row]:
+        """Return at most *limit* rows of *partitions* that are due at *now*, longest due first."""
+        wanted = {"partition": {"$in": sorted(partitions)}, "due_at": {"$lte": now}}
+        async with mongo_errors():
+            found = await self._ledger.find(wanted).sort([("due_at", 1), ("_id", 1)]).limit(limit).to_list(None)
+        return [_row(document) for document in found]
+
+    async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
+        alike = defaultdict[tuple[Any, ...], list[str]](list)
+        for old, new in changes:
+            alike[old.state, old.attempt, new.state, new.attempt, new.due_at].append(old.alert_id)
+        for (state, attempt, *written), ids in alike.items():
+            await self._update(ids, {"state": state, "attempt": attempt}, dict(zip(("state", "attempt", "due_at"), written, strict=True)))
+
+    async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's."""
+        updates = [
+            UpdateOne(
+                {"_id": old.alert_id, "state": old.state, "attempt": old.attempt},
+                {"$set": {"state": new.state, "attempt": new.attempt, "due_at": new.due_at, "history": history_body(new)}},
+            )
+            for old, new in changes
+        ]
+        for start in range(0, len(updates), STATEMENT_ROWS):
+            async with mongo_errors():
+                await self._ledger.bulk_write(updates[start : start + STATEMENT_ROWS], ordered=False)
+
+    async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
+        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""
+        owned = {"partition": {"$in": sorted(partitions)}}
+        async with mongo_errors():
+            await self._ledger.update_many(
+                {**owned, "due_at": {"$gt": 0, "$lte": leased_until}, "state": "pending"}, {"$set": {"due_at": due_at}}
+            )
+            await self._ledger.update_many({**owned, "due_at": HELD}, {"$set": {"due_at": due_at}})
+
+    async def wake(self, wakes: Sequence[Wake]) -> None:
+        """Make unreachable rows due: few persons have one, and one question tells which."""
+        everyone = sorted({person_id for wake in wakes for person_id in wake.person_ids})
+        async with mongo_errors():
+            found = await self._ledger.find({"person": {"$in": everyone}, "state": "unreachable"}, {"person": 1}).to_list(None)
+        waiting = {document["person"] for document in found}
+        updates = [
+            UpdateMany(
+                {"person": {"$in": list(wake.person_ids)}, "state": "unreachable", "created_at": {"$gte": wake.made_since}},
+                {"$set": {"state": "deferred", "due_at": wake.due_at}},
+            )
+            for wake in wakes
+            if not waiting.isdisjoint(wake.person_ids)
+        ]
+        if updates:
+            async with mongo_errors():
+                await self._ledger.bulk_write(updates)
+
+    async def _update(self, alert_ids: Sequence[str], condition: Mapping[str, Any], written: Mapping[str, Any]) -> int:
+        """Write the same to all rows of *alert_ids* that meet *condition*; return how many did."""
+        matched = 0
+        for start in range(0, len(alert_ids), STATEMENT_ROWS):
+            chunk = {"_id": {"$in": alert_ids[start : start + STATEMENT_ROWS]}, **condition}
+            async with mongo_errors():
+                matched += (await self._ledger.update_many(chunk, {"$set": dict(written)})).matched_count
+        return matched
+
+
+def _progress(row: Row) -> dict[str, Any]:
+    return {
+        "state": row.state,
+        "attempt": row.attempt,
+        "due_at": row.due_at,
+        "trying": row.trying,
+        "failures": row.failures,
+        "first_failed_at": row.first_failed_at,
+    }
+
+
+def _document(row: Row) -> dict[str, Any]:
+    return {
+        "_id": row.alert_id,
+        "board": board_key(row.alert.workspace, row.alert.board),
+        "sequence": row.sequence,
+        "ordinal": row.ordinal,
+        "person": row.alert.person_id,
+        "partition": row.partition,
+        "wanted": row.wanted,
+        "wanted_sequence": row.wanted_sequence,
+        "created_at": row.alert.created_at,
+        "alert": alert_body(row.alert),
+        "history": history_body(row),
+        **_progress(row),
+    }
+
+
+def _row(document: Mapping[str, Any]) -> Row:
+    return row_from(document, document["alert"], document["history"])
