@@ -26,8 +26,10 @@ from services.segmenter.handler.accounts import Accounts
 from services.segmenter.handler.boards import Boards
 from services.segmenter.handler.due import DuePeople
 from services.segmenter.handler.facts import Publisher
+from services.segmenter.handler.memory import Memory
 from services.segmenter.handler.ownership import Ownership
 from services.segmenter.handler.people import People
+from services.segmenter.handler.recalled_people import RecalledPeople
 from services.segmenter.handler.work import Work
 from services.segmenter.ports import Stores
 from services.segmenter.settings import SegmenterSettings
@@ -46,15 +48,16 @@ def create_wiring(store: OpenStore[Stores], definition: Definition, codec: Codec
     stores, publisher = store.port, Publisher(codec.output)
     accounts = Accounts(stores.accounts, publisher, partition)
     people = People(stores.people, stores.accounts, definition, publisher, partition)
-    boards = Boards(stores.boards, stores.people, definition, publisher)
+    boards = Boards(stores, definition, publisher)
     due = DuePeople(people, stores.people, definition, publisher, clock)
     routes: list[Route[Any]] = [
         Route(Account.TOPIC, codec.optional_decoder(Account), accounts.states),
         Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.events),
         Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.decisions),
-        Route(SegmenterWork.TOPIC, codec.decoder(SegmenterWork), Work(accounts, people, boards).notes),
+        Route(SegmenterWork.TOPIC, codec.decoder(SegmenterWork), Work(accounts, people, boards, stores.said).notes),
     ]
-    return Wiring(routes, store.marks, assignment=Ownership(boards, due), tick=due)
+    memory = Memory(store, accounts, RecalledPeople(people, stores.people, accounts), boards, codec)
+    return Wiring(routes, store.marks, assignment=Ownership(boards, due), tick=due, birth=store.birth, recall=memory)
 
 
 def create_wire(settings: SegmenterSettings, definition: Definition) -> Wire:

@@ -97,7 +97,6 @@ class Segmenter:
     """All but the notes to itself, in the order of publication."""
     given: dict[str, tuple[Output, ...] | None] = field(default_factory=dict)
     """What came of each record, by its origin."""
-
     birth: MemoryBirth = field(default_factory=MemoryBirth)
 
     def __post_init__(self) -> None:
@@ -108,8 +107,32 @@ class Segmenter:
         marks: Any = _NoMarks()
         wiring = create_wiring(OpenStore(self.stores, marks, self.birth), self.definition, CODEC, self.clock, partition)
         self.routes: dict[str, Route[Any]] = {route.topic: route for route in wiring.routes}
+        self.memory = wiring.recall
         self.tick = wiring.tick
         self.assignment = wiring.assignment
+
+    def lose(self) -> None:
+        """Throw the store away: what was published is all that is left."""
+        self.stores = memory_stores()
+        self.birth = MemoryBirth()
+        self.restart()
+
+    async def recall(self, batch: int = 500, batches: int | None = None) -> bool:
+        """Give a new store what the topics hold, and begin again with every input; False where it ends after *batches* already."""
+        assert self.memory is not None
+        for topic in self.memory.topics:
+            for place in sorted(place for place in self.topics if place[0] == topic):
+                records = self.topics[place]
+                for start in range(0, len(records), batch):
+                    if batches is not None and batches <= 0:
+                        return False
+                    await self.memory.recall(topic, records[start : start + batch])
+                    batches = None if batches is None else batches - 1
+        self.read.clear()
+        self.given.clear()
+        await self.birth.mark_born()
+        self.restart()
+        return True
 
     def publish(self, *events: Event) -> None:
         """Let *events* come in from other services."""

@@ -38,9 +38,11 @@ class Mention:
 class BoardState:
     """The working state of one board, in memory."""
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, said: int = 0) -> None:
         self.definition = definition
         self.position = 0
+        self._said = said
+        """The highest version of a demand that was published out of a store that is lost."""
         self.sequence = 0
         """Of the last decision that was taken in."""
         self.mentions: dict[str, Mention] = {}
@@ -54,6 +56,11 @@ class BoardState:
         self._by_person: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)
         self._tallies: dict[str, Tally] = {}
+
+    @property
+    def version(self) -> int:
+        """That of a demand which changed by the last entry."""
+        return self._said + self.position
 
     def perform(self, operation: Operation) -> None:
         """Apply one operation of the entry at the next position."""
@@ -149,9 +156,9 @@ class BoardState:
             mention.idea_id = None
         self._wait(feedback_id, mention, waits=False)
 
-    def _enriched(self, feedback_id: str, known: bool) -> None:
+    def _enriched(self, feedback_id: str, known: bool, version: int | None = None) -> None:
         mention = self.mentions[feedback_id]
-        mention.enrichment_version += 1
+        mention.enrichment_version = mention.enrichment_version + 1 if version is None else version
         mention.row = self.position + 1
         mention.known = known
         self._wait(feedback_id, mention, waits=not known and mention.idea_id is not None)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import orjson
 
 from services.common.clock import Micros
-from services.common.events import Event, PersonEvent, PersonSegments, SegmenterWork, SegmentTransition, TransitionCause
+from services.common.events import Event, PersonEvent, PersonSegments, SegmenterWork, SegmentTransition
 from services.common.ids import make_id
 from services.segmenter.domain.cards import AccountCard
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.facts import Facts, variables
 from services.segmenter.domain.inputs import DueMoment, PersonInput, cause_of, happened_at, is_stale, state_of, take_in
-from services.segmenter.domain.person import PersonState, next_card
+from services.segmenter.domain.person import PersonState, Said, Why, next_card
 from services.segmenter.domain.work import Cause
 
 
@@ -40,14 +41,6 @@ class World:
     """The cards that could be read; an account that is missing here is not known yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Why:
-    cause: TransitionCause
-    cause_id: str | None
-    occurred_at: Micros
-    as_of: Micros
-
-
 def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact] | None:
     """Change *state* by one input and return the facts that follow; None where the input says nothing new.
 
@@ -55,12 +48,13 @@ def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact]
     Moments at which time alone changed a membership are made up for first, each as of its own moment: so it makes no difference
     whether a tick or the next event comes first.
     """
+    facts = list(_owed(state, world))
     if is_stale(state, received):
         state.position += 1
-        return None
+        return facts or None
     before = _Before(state)
     as_of = max(happened_at(received), state.evaluated_at)
-    facts = list(_catch_up(state, world, as_of))
+    facts += _catch_up(state, world, as_of)
     state.position += 1
     if not isinstance(received, DueMoment):
         take_in(state, received)
@@ -70,39 +64,83 @@ def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact]
     return facts
 
 
-def _why(received: PersonEvent | SegmenterWork, as_of: Micros) -> _Why:
+def recall(state: PersonState, received: PersonEvent | SegmenterWork, world: World) -> None:
+    """Change *state*, of a store that is new, by an input that the lost one may have seen.
+
+    Nothing is published of it: what was never said of the state that this leads to comes out as one change with the next ``apply``.
+    """
+    state.position += 1
+    if not is_stale(state, received):
+        take_in(state, received)
+        reconcile(state, world, _why(received, max(happened_at(received), state.evaluated_at)))
+
+
+def reconcile(state: PersonState, world: World, reason: Why) -> None:
+    """Evaluate a person of whom only what was said and a part of the inputs is known yet, and hold it against what was said."""
+    said = state.said = state.said or Said()
+    state.segments, state.row = dict(said.segments) or None, said.row
+    _evaluate(state, state.together(), world, reason.as_of)
+    if state.card.version <= said.version:
+        state.card = replace(state.card, version=said.version + 1)
+    said.why = reason
+    said.differs = any(True for _ in _unsaid(copy(state), said, world))
+
+
+def _owed(state: PersonState, world: World) -> Iterator[Fact]:
+    """Yield what was never said of what a new store holds; once."""
+    said, state.said = state.said, None
+    if said is not None:
+        state.epoch = said.last_transition
+        yield from _unsaid(state, said, world)
+
+
+def _unsaid(state: PersonState, said: Said, world: World) -> Iterator[Fact]:
+    why = said.why
+    if why is None:
+        return
+    if said.row is not None and said.row[1] != world.definition.version:
+        why = replace(why, cause="definition", cause_id=None)
+    if state.segments is not None:
+        yield from _transitions(state, said.segments, world, why)
+    yield from _row(state, state.together(), said.row_segments, world)
+
+
+def _why(received: PersonEvent | SegmenterWork, as_of: Micros) -> Why:
     if isinstance(received, PersonEvent):
-        return _Why(cause_of(received), received.event_id, received.occurred_at, as_of)
-    return _Why(cause_of(received), received.cause_id, received.created_at, as_of)
+        return Why(cause_of(received), received.event_id, received.occurred_at, as_of)
+    return Why(cause_of(received), received.cause_id, received.created_at, as_of)
 
 
 def _catch_up(state: PersonState, world: World, as_of: Micros) -> Iterator[Fact]:
     """Evaluate what a new definition or the passing of time changed up to *as_of*."""
     if state.card.known and state.card.definition != world.definition.version:
-        yield from _evaluated(state, world, _Why("definition", None, as_of, as_of))
+        yield from _evaluated(state, world, Why("definition", None, as_of, as_of))
     while state.next_check_at is not None and state.next_check_at <= as_of:
         moment = state.next_check_at
-        yield from _evaluated(state, world, _Why("time", None, moment, moment))
+        yield from _evaluated(state, world, Why("time", None, moment, moment))
 
 
-def _evaluated(state: PersonState, world: World, why: _Why) -> Iterator[Fact]:
+def _evaluated(state: PersonState, world: World, why: Why) -> Iterator[Fact]:
     """Evaluate the person anew; yield transitions and row."""
-    facts = state.together()
-    _choose_account(state, facts, world)
-    previous = state.segments
-    state.next_check_at = None
-    if state.pointer is None and facts.profile is not None:
-        account = {} if state.account is None else state.account.variables()
-        state.segments = world.definition.evaluate(variables(facts, account, why.as_of))
-        moments = {name: (seen.first_seen, seen.last_seen) for name, seen in facts.activity.items()}
-        state.next_check_at = world.definition.next_change(moments, why.as_of)
-    elif state.pointer is None and previous is not None:
-        state.segments = world.definition.unknown()
-    state.evaluated_at = why.as_of
-    state.card = next_card(state, facts, world.definition.version)
+    facts, previous = state.together(), state.segments
+    _evaluate(state, facts, world, why.as_of)
     if state.segments is not None and state.segments is not previous:
         yield from _transitions(state, previous or {}, world, why)
     yield from _row(state, facts, previous, world)
+
+
+def _evaluate(state: PersonState, facts: Facts, world: World, as_of: Micros) -> None:
+    _choose_account(state, facts, world)
+    state.next_check_at = None
+    if state.pointer is None and facts.profile is not None:
+        account = {} if state.account is None else state.account.variables()
+        state.segments = world.definition.evaluate(variables(facts, account, as_of))
+        moments = {name: (seen.first_seen, seen.last_seen) for name, seen in facts.activity.items()}
+        state.next_check_at = world.definition.next_change(moments, as_of)
+    elif state.pointer is None and state.segments is not None:
+        state.segments = world.definition.unknown()
+    state.evaluated_at = as_of
+    state.card = next_card(state, facts, world.definition.version)
 
 
 def _choose_account(state: PersonState, facts: Facts, world: World) -> None:
@@ -111,11 +149,12 @@ def _choose_account(state: PersonState, facts: Facts, world: World) -> None:
     state.account = max(known, key=lambda card: card.version, default=None)
 
 
-def _transitions(state: PersonState, previous: Mapping[str, str], world: World, why: _Why) -> Iterator[Fact]:
+def _transitions(state: PersonState, previous: Mapping[str, str], world: World, why: Why) -> Iterator[Fact]:
+    epoch = [state.epoch] if state.epoch else []
     for scheme, segment in (state.segments or {}).items():
         if previous.get(scheme) != segment:
             yield SegmentTransition(
-                transition_id=make_id(state.workspace, "transition", state.person_id, scheme, str(state.card.version)),
+                transition_id=make_id(state.workspace, "transition", state.person_id, scheme, str(state.card.version), *epoch),
                 workspace=state.workspace,
                 person_id=state.person_id,
                 scheme=scheme,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback, Event
@@ -21,8 +21,19 @@ Rows = Mapping[str, EnrichedFeedback]
 """The last enriched record by feedback id."""
 
 
+SaidRows = Mapping[str, Sequence[EnrichedFeedback]]
+"""What was published out of a store that is lost, by feedback id and in the order of the versions."""
+
+
 class IncompleteDecisionError(ValueError):
     """A decision lacks what its type promises, or speaks of feedback that was never linked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An enriched record that what follows is built on, and that is not published: it was, out of a store that is lost."""
+
+    row: EnrichedFeedback
 
 
 @dataclass(slots=True)
@@ -30,7 +41,7 @@ class Decided:
     """What followed from one input: what the log keeps, and what is published."""
 
     operations: list[Operation] = field(default_factory=list)
-    facts: list[Event] = field(default_factory=list)
+    facts: list[Event | Kept] = field(default_factory=list)
 
 
 def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[PersonCard]) -> dict[str, int]:
@@ -48,11 +59,12 @@ def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[Pers
 class Step:
     """One input's way through a board: performs what it decides, and watches whose demand changes by it."""
 
-    def __init__(self, state: BoardState, workspace: str, board: str, at: Micros, rows: Rows) -> None:
+    def __init__(self, state: BoardState, place: tuple[str, str], at: Micros, rows: Rows, said: SaidRows) -> None:
         self._state = state
-        self._place = (workspace, board)
+        self._place = place
         self._at = at
         self._rows = rows
+        self._said = said
         self._before: dict[str, Shown | None] = {}
         self._decided = Decided()
 
@@ -102,15 +114,15 @@ class Step:
         row = enrichment.new_row(state, decision, person_id, idea_id)
         last = self._rows.get(feedback_id)
         if last is None or enrichment.is_to_be_evaluated(state, decision, last):
-            self._enrich(enrichment.evaluated(state, row, decision.ingested_at), state.card(state.human(person_id)).known)
+            self._say(enrichment.evaluated(state, row, decision.ingested_at), state.card(state.human(person_id)).known)
         else:
-            self._enrich(enrichment.as_first_evaluated(row, last), state.mentions[feedback_id].known)
+            self._say(enrichment.as_first_evaluated(row, last), state.mentions[feedback_id].known)
 
     def _unlink(self, decision: Decision, feedback_id: str) -> None:
         self._count_out(feedback_id)
         if "retract" in f"{decision.method} {decision.reason}":
             known = self._state.mentions[feedback_id].known
-            self._enrich(enrichment.retracted(decision, self._rows[feedback_id]), known)
+            self._say(enrichment.retracted(decision, self._rows[feedback_id]), known)
 
     def _move(self, decision: Decision, feedback_id: str, idea_id: str) -> None:
         state = self._state
@@ -120,7 +132,7 @@ class Step:
             self._count_out(feedback_id)
         self._before[state.root(idea_id)] = None
         self._do("link", feedback_id, mention.person_id, idea_id, mention.ingested_at)
-        self._enrich(enrichment.moved(state, decision, idea_id, self._rows[feedback_id]), known)
+        self._say(enrichment.moved(state, decision, idea_id, self._rows[feedback_id]), known)
 
     def _point(self, decision: Decision, idea_id: str) -> None:
         state = self._state
@@ -152,8 +164,33 @@ class Step:
             self._do("person", asdict(card))
         for card in newer:
             for feedback_id, mention in list(state.waiting(card.person_id)):
-                if enrichment.is_in_time(state, mention) and feedback_id in self._rows:
+                if enrichment.is_in_time(state, mention) and feedback_id in self._rows and not self._unheard(feedback_id):
                     self._enrich(enrichment.profiled(state, mention, self._rows[feedback_id]), known=True)
+
+    def _say(self, row: EnrichedFeedback, known: bool) -> None:
+        """Take the record that a decision leads to for what the lost store said of that decision, or publish it if it said nothing."""
+        feedback_id = row.feedback_id
+        unheard = self._unheard(feedback_id)
+        heard = [said for said in unheard if said.decision_id == row.decision_id]
+        if not unheard:
+            self._enrich(row, known)
+        elif not heard:  # it was said, but the topic does not keep it any more: a later one is still there
+            self._keep(replace(row, enrichment_version=min(row.enrichment_version, unheard[0].enrichment_version - 1)), known)
+        for said in heard:
+            self._keep(said, enrichment.is_of_somebody_known(said))
+        mention = self._state.mentions[feedback_id]
+        is_waiting = mention.idea_id is not None and not mention.known and not self._unheard(feedback_id)
+        if heard and is_waiting and enrichment.is_in_time(self._state, mention):
+            self._enrich(enrichment.profiled(self._state, mention, heard[-1]), known=True)
+
+    def _unheard(self, feedback_id: str) -> list[EnrichedFeedback]:
+        """Return what the lost store said of a piece of feedback by decisions that were not taken in yet."""
+        version = self._state.mentions[feedback_id].enrichment_version
+        return [said for said in self._said.get(feedback_id, ()) if said.enrichment_version > version]
+
+    def _keep(self, row: EnrichedFeedback, known: bool) -> None:
+        self._decided.facts.append(Kept(row))
+        self._do("enriched", row.feedback_id, known, row.enrichment_version)
 
     def _enrich(self, row: EnrichedFeedback, known: bool) -> None:
         self._decided.facts.append(row)
@@ -178,4 +215,4 @@ class Step:
         for idea_id in sorted(self._before):
             now = shown(self._state, idea_id)
             if now != self._before[idea_id]:
-                yield demand(now, idea_id, self._place, self._state.position, self._at)
+                yield demand(now, idea_id, self._place, self._state.version, self._at)

@@ -9,6 +9,7 @@ import orjson
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback
 from services.segmenter.domain.board import BoardState, Mention
+from services.segmenter.domain.definition import UNKNOWN
 from services.segmenter.domain.recency import DAY
 
 
@@ -80,6 +81,11 @@ def as_first_evaluated(row: EnrichedFeedback, last: EnrichedFeedback) -> Enriche
         plan=last.plan,
         mrr_cents=last.mrr_cents,
     )
+
+
+def is_of_somebody_known(row: EnrichedFeedback) -> bool:
+    """Tell whether anybody had a profile of the person when *row* was evaluated."""
+    return row.account_id is not None or any(segment != UNKNOWN for segment in orjson.loads(row.segments_json).values())
 
 
 def is_in_time(state: BoardState, mention: Mention) -> bool:

@@ -10,7 +10,14 @@ import orjson
 
 from services.common.clock import Micros
 from services.common.events import PersonEvent
+from services.segmenter.domain.mentions import Asked, asked, newest
+from services.segmenter.domain.occurrences import DAY, KEPT_DAYS, Activity, occurrence, restored
 from services.segmenter.domain.recency import days_since
+
+_KEPT_NAMES = 256
+"""Activities and questions of a person: beyond it, those that come first in the alphabet (so that arrival does not matter)."""
+_KEPT_BUCKETS = 4_096
+"""Days with activity, over all of a person's activities: beyond it, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,31 +32,17 @@ class Profile:
 
 
 @dataclass(frozen=True, slots=True)
-class Activity:
-    """All occurrences of one activity; in whatever order they come they add up to the same."""
-
-    count: int
-    total: float
-    first_seen: Micros
-    last_seen: Micros
-
-    def plus(self, other: Activity) -> Activity:
-        """Return both together."""
-        return Activity(
-            self.count + other.count,
-            self.total + other.total,
-            min(self.first_seen, other.first_seen),
-            max(self.last_seen, other.last_seen),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """The newest answer to one survey question."""
 
     answered_at: Micros
     value: Any
     confidence: float | None
+
+    @property
+    def certainty(self) -> float:
+        """The confidence, 0-1; an answer without one was given by the person, and is certain."""
+        return 1.0 if self.confidence is None else self.confidence
 
 
 @dataclass(slots=True)
@@ -62,6 +55,8 @@ class Facts:
     activity: dict[str, Activity] = field(default_factory=dict)
     answers: dict[str, Answer] = field(default_factory=dict)
     boards: list[str] = field(default_factory=list)
+    asked: dict[str, Asked] = field(default_factory=dict)
+    """By feedback id."""
 
     def learn(self, event: PersonEvent) -> None:
         """Take in a profile, an activity or an answer that is not older than what is known."""
@@ -71,12 +66,26 @@ class Facts:
                 self.profile = Profile(event.occurred_at, event.account_id, event.name, event.language, traits_of(event.traits_json))
                 self.known_since = event.ingested_at if self.known_since is None else self.known_since
             case "activity":
-                seen = Activity(1, 1.0 if event.amount is None else event.amount, event.occurred_at, event.occurred_at)
-                self.activity[name] = self.activity[name].plus(seen) if name in self.activity else seen
+                self._count(name, occurrence(event.occurred_at, event.amount), event.ingested_at // DAY - KEPT_DAYS)
             case "answer":
                 self.answers[name] = Answer(event.occurred_at, scalar(event.answer_json), event.confidence)
+                _keep_first(self.answers)
             case _:
                 pass
+
+    def ask(self, feedback_id: str, mention: Asked | None) -> None:
+        """Take in what a piece of feedback asks for now; None: nothing any more."""
+        self.asked.pop(feedback_id, None)
+        if mention is not None:
+            self.asked = newest({**self.asked, feedback_id: mention})
+
+    def _count(self, name: str, seen: Activity, oldest_day: int) -> None:
+        known = self.activity.get(name)
+        self.activity[name] = (seen if known is None else known.plus(seen)).since(oldest_day)
+        _keep_first(self.activity)
+        if sum(len(activity.days) for activity in self.activity.values()) > _KEPT_BUCKETS:
+            day, least = min((activity.days[0][0], other) for other, activity in self.activity.items() if activity.days)
+            self.activity[least] = self.activity[least].since(day + 1)
 
     @classmethod
     def load(cls, raw: Mapping[str, Any]) -> Facts:
@@ -85,10 +94,16 @@ class Facts:
         return cls(
             profile=None if profile is None else Profile(**profile),
             known_since=raw["known_since"],
-            activity={name: Activity(**seen) for name, seen in raw["activity"].items()},
+            activity={name: restored(seen) for name, seen in raw["activity"].items()},
             answers={name: Answer(**given) for name, given in raw["answers"].items()},
             boards=list(raw["boards"]),
+            asked={name: asked(mention) for name, mention in raw.get("asked", {}).items()},
         )
+
+
+def _keep_first(named: dict[str, Any]) -> None:
+    if len(named) > _KEPT_NAMES:
+        del named[max(named)]
 
 
 def traits_of(text: str | None) -> dict[str, Any]:
@@ -126,6 +141,7 @@ def together(family: Iterable[tuple[str, Facts]]) -> Facts:
         for name, given in facts.answers.items():
             if name not in merged.answers or given.answered_at > merged.answers[name].answered_at:
                 merged.answers[name] = given
+        merged.asked |= facts.asked
     merged.boards = sorted({board for _, facts in members for board in facts.boards})
     return merged
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from services.common.clock import Micros
+from services.common.events import TransitionCause
 from services.segmenter.domain.cards import AccountBrief, AccountCard, PersonCard, account_card, person_card
 from services.segmenter.domain.facts import Facts, together
 
@@ -26,6 +27,34 @@ class Sent:
 
     version: int
     members: Members
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """What an evaluation follows from."""
+
+    cause: TransitionCause
+    cause_id: str | None
+    occurred_at: Micros
+    as_of: Micros
+
+
+@dataclass(slots=True)
+class Said:
+    """What was published of a person out of a store that is lost, and whether the present state is something else."""
+
+    segments: dict[str, str] = field(default_factory=dict)
+    """Where the transitions led to, by scheme."""
+    last_transition: str = ""
+    """Its id."""
+    row: tuple[str | None, str] | None = None
+    """Account and definition of the row in ``people.segments``; None where there is none."""
+    row_segments: dict[str, str] = field(default_factory=dict)
+    version: int = 0
+    """The highest of a row."""
+    why: Why | None = None
+    """What the present state follows from."""
+    differs: bool = False
 
 
 @dataclass(slots=True)
@@ -54,6 +83,10 @@ class PersonState:
     """When time alone could change a membership."""
     unsent: list[Any] = field(default_factory=list)
     """Facts that a tick established and that are not yet known to be on the broker."""
+    said: Said | None = None
+    """Until the first input after a store was lost."""
+    epoch: str = ""
+    """The last transition that was published out of a store that is lost: ids after it are other ones than before."""
 
     def family(self) -> Members:
         """Return this person and all who follow it, directly or through others; of what is known twice, the newer."""
@@ -84,8 +117,8 @@ class PersonState:
         return AccountBrief(card.account_id, card.version, card.name, card.plan, card.mrr_cents)
 
     def due_at(self) -> Micros | None:
-        """Return when a tick has to look at this person; 0 while something of the last one is unsent."""
-        return 0 if self.unsent else self.next_check_at
+        """Return when a tick has to look at this person; 0 while something is unsent."""
+        return 0 if self.unsent or (self.said is not None and self.said.differs) else self.next_check_at
 
     def dump(self) -> bytes:
         """Return the state as it is stored."""
@@ -100,7 +133,7 @@ def new_person(person_id: str, workspace: str) -> PersonState:
 def load_person(raw: bytes) -> PersonState:
     """Return the state that ``dump`` stored."""
     fields: dict[str, Any] = orjson.loads(raw)
-    row = fields["row"]
+    row, said = fields["row"], fields.get("said")
     return PersonState(
         **{
             **fields,
@@ -109,8 +142,14 @@ def load_person(raw: bytes) -> PersonState:
             "card": person_card(fields["card"]),
             "account": None if fields["account"] is None else account_card(fields["account"]),
             "row": None if row is None else (row[0], row[1]),
+            "said": None if said is None else _said(said),
         }
     )
+
+
+def _said(raw: Mapping[str, Any]) -> Said:
+    row, why = raw["row"], raw["why"]
+    return Said(**{**raw, "row": None if row is None else (row[0], row[1]), "why": None if why is None else Why(**why)})
 
 
 def _stored(raw: Mapping[str, Any]) -> Members:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -89,6 +89,17 @@ class Accounts:
             outcomes.append(self._publisher.emit(facts))
         await self._save(accounts)
         return outcomes
+
+    async def enroll(self, people: Iterable[tuple[str, str]]) -> None:
+        """Note which account each person belongs to (account id, person id), of people who know its present state; safe to repeat."""
+        keys = [(account_id, _MEMBER + person_id) for account_id, person_id in people]
+        seen = await self._accounts.find(keys)
+        accounts = await self._load({account_id for account_id, input_id in keys if (account_id, input_id) not in seen})
+        for account_id, input_id in sorted(set(keys) - seen.keys()):
+            known = accounts[account_id]
+            known.position += 1
+            known.entries[input_id] = Entry(input_id, "", known.position, dump(()))
+        await self._save(accounts)
 
     async def _told(self, account: Account, position: int) -> Outcome:
         """Return the notes to all who belonged to the account at *position*."""

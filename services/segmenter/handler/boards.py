@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeAlias
 
 import orjson
 
@@ -21,11 +22,16 @@ from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.demand import demand, shown
 from services.segmenter.domain.inputs import state_of
 from services.segmenter.handler.facts import Publisher, dump, enriched
-from services.segmenter.ports import BoardEntry, BoardLog, Documents
+from services.segmenter.handler.said import SaidFeedback, said_demands
+from services.segmenter.ports import BoardEntry, Stores
 
 _PAGE = 5_000
 _POINTERS = 16
 """How many persons in a row, each joined into the next, are looked up before a link; the rest is heard of by notes."""
+
+
+_Entries: TypeAlias = dict[tuple[str, str], BoardEntry]
+"""What a batch led to and is not stored yet, by board and input id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +50,10 @@ class _Input:
 class Boards:
     """Applies what happens on boards, whose working states are held in memory for as long as this worker owns them."""
 
-    def __init__(self, log: BoardLog, people: Documents, definition: Definition, publisher: Publisher) -> None:
-        self._log = log
-        self._people = people
+    def __init__(self, stores: Stores, definition: Definition, publisher: Publisher) -> None:
+        self._log = stores.boards
+        self._people = stores.people
+        self._said = stores.said
         self._definition = definition
         self._publisher = publisher
         self._states: dict[str, BoardState] = {}
@@ -57,16 +64,26 @@ class Boards:
 
     async def decisions(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
         """Handle records of ``board.decisions``."""
-        inputs = [
-            _Input(d.partition_key(), d.decision_id, r.record.origin, d) for r in batch if (d := r.event) is not None and _is_effective(d)
-        ]
-        outcomes = iter(await self._take(inputs))
+        outcomes = iter(await self._take(_inputs(batch)))
         return [
             next(outcomes)
             if r.event is not None and _is_effective(r.event)
             else Drop("tombstone" if r.event is None else "no_demand_depends_on_it")
             for r in batch
         ]
+
+    async def recall(self, batch: Sequence[Received[Decision | None]]) -> None:
+        """Take in records of ``board.decisions`` on a store that is new.
+
+        What was published of them is taken over as it was; what was not comes out when they are read again, as after a crash.
+        """
+        inputs, said = _inputs(batch), SaidFeedback(self._said)
+        await said.load({d.feedback_id for given in inputs if isinstance(d := given.event, Decision) and d.feedback_id is not None})
+        await self._take(inputs, said)
+        states = [self._states[board] for board in {given.board for given in inputs}]
+        await said.drop(
+            lambda name: max((state.mentions[name].enrichment_version for state in states if name in state.mentions), default=0)
+        )
 
     async def notes(self, batch: Sequence[Received[SegmenterWork]]) -> Sequence[Outcome]:
         """Handle notes of ``segmenter.work`` to boards."""
@@ -83,10 +100,10 @@ class Boards:
             ]
         )
 
-    async def _take(self, inputs: Sequence[_Input]) -> list[Outcome]:
+    async def _take(self, inputs: Sequence[_Input], said: SaidFeedback | None = None) -> list[Outcome]:
         try:
-            entries: dict[tuple[str, str], BoardEntry] = {}
-            outcomes = await self._decide(inputs, entries)
+            entries: _Entries = {}
+            outcomes = await self._decide(inputs, entries, said)
             if entries:
                 await self._log.append(list(entries.values()))
         except BaseException:
@@ -94,7 +111,7 @@ class Boards:
             raise
         return outcomes
 
-    async def _decide(self, inputs: Sequence[_Input], entries: dict[tuple[str, str], BoardEntry]) -> list[Outcome]:
+    async def _decide(self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback | None) -> list[Outcome]:
         for board in {given.board for given in inputs} - self._states.keys():
             self._states[board] = await self._load(board)
         seen = await self._seen(inputs)
@@ -109,15 +126,18 @@ class Boards:
             elif given.card is not None and not self._is_news(given, given.card):
                 outcomes.append(Drop("stale"))
             else:
-                outcomes.append(await self._step(given, cards, entries))
+                outcomes.append(await self._step(given, cards, entries, said))
         return outcomes
 
-    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: dict[tuple[str, str], BoardEntry]) -> Outcome:
+    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback | None) -> Outcome:
         state = self._states[given.board]
         concerned = [given.card] if given.card is not None else _chain(given.event.person_id, cards)
         feedback_id = given.event.feedback_id if isinstance(given.event, Decision) else None
         rows = await self._rows(given.board, rows_needed(state, feedback_id, concerned), entries)
-        step = Step(state, given.event.workspace, given.event.board or "", given.at, rows)
+        if said is not None:
+            await said.load(rows)
+        place = (given.event.workspace, given.event.board or "")
+        step = Step(state, place, given.at, rows, {} if said is None else said.rows)
         try:
             decided = step.card(concerned[0]) if not isinstance(given.event, Decision) else step.decision(given.event, concerned)
         except IncompleteDecisionError as error:
@@ -157,9 +177,7 @@ class Boards:
             wanted = {card.pointer for card in found.values() if card.pointer is not None} - cards.keys()
         return cards
 
-    async def _rows(
-        self, board: str, needed: Mapping[str, int], entries: Mapping[tuple[str, str], BoardEntry]
-    ) -> dict[str, EnrichedFeedback]:
+    async def _rows(self, board: str, needed: Mapping[str, int], entries: _Entries) -> dict[str, EnrichedFeedback]:
         if not needed:
             return {}
         pending = {entry.position: entry.facts for (key, _), entry in entries.items() if key == board}
@@ -168,11 +186,15 @@ class Boards:
         return {feedback_id: enriched(facts[position], feedback_id) for feedback_id, position in needed.items()}
 
     async def _load(self, board: str) -> BoardState:
-        state = BoardState(self._definition)
+        state = BoardState(self._definition, (await said_demands(self._said, [board]))[board])
         while page := await self._log.read(board, state.position, _PAGE):
             for operations in page:
                 state.replay(orjson.loads(operations))
         return state
+
+
+def _inputs(batch: Sequence[Received[Decision | None]]) -> list[_Input]:
+    return [_Input(d.partition_key(), d.decision_id, r.record.origin, d) for r in batch if (d := r.event) is not None and _is_effective(d)]
 
 
 def _is_effective(decision: Decision) -> bool:
@@ -194,6 +216,6 @@ def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
 
 def _present(state: BoardState, fact: Fact) -> Fact:
     """Return an idea's demand as it is now in place of *fact*, which tells what it was; any other fact stays as it is."""
-    if not isinstance(fact, IdeaDemand) or fact.version >= state.position:
+    if not isinstance(fact, IdeaDemand) or fact.version >= state.version:
         return fact
-    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.position, fact.updated_at)
+    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.version, fact.updated_at)

@@ -11,28 +11,39 @@ from services.common.events import ALL_EVENTS, EnrichedFeedback, Event
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output
 from services.segmenter.domain.changes import Fact, Tombstone
+from services.segmenter.domain.decide import Kept
 
 _CLASSES = {event.TOPIC: event for event in ALL_EVENTS}
 
 
-def plain(facts: Iterable[Fact]) -> list[Any]:
+_KEPT = "kept"
+
+
+def plain(facts: Iterable[Fact | Kept]) -> list[Any]:
     """Return *facts* as values of JSON: pairs of topic and fields, a tombstone without a topic of its own."""
-    return [["" if isinstance(fact, Tombstone) else fact.TOPIC, fact] for fact in facts]
+    return [_pair(fact) for fact in facts]
 
 
-def dump(facts: Iterable[Fact]) -> bytes:
+def _pair(fact: Fact | Kept) -> list[Any]:
+    if isinstance(fact, Kept):
+        return [_KEPT, fact.row]
+    return ["" if isinstance(fact, Tombstone) else fact.TOPIC, fact]
+
+
+def dump(facts: Iterable[Fact | Kept]) -> bytes:
     """Return *facts* as they are stored."""
     return orjson.dumps(plain(facts))
 
 
 def restored(pairs: Iterable[Any]) -> list[Fact]:
-    """Return the facts that ``plain`` made values of JSON."""
-    return [_CLASSES[topic](**fields) if topic else Tombstone(**fields) for topic, fields in pairs]
+    """Return the facts that ``plain`` made values of JSON, as far as they are to be published."""
+    return [_CLASSES[topic](**fields) if topic else Tombstone(**fields) for topic, fields in pairs if topic != _KEPT]
 
 
 def enriched(facts: bytes, feedback_id: str) -> EnrichedFeedback:
     """Return the enriched record of *feedback_id* among stored *facts*."""
-    rows = [fields for topic, fields in orjson.loads(facts) if topic == EnrichedFeedback.TOPIC and fields["feedback_id"] == feedback_id]
+    topics = (EnrichedFeedback.TOPIC, _KEPT)
+    rows = [fields for topic, fields in orjson.loads(facts) if topic in topics and fields["feedback_id"] == feedback_id]
     return EnrichedFeedback(**rows[-1])
 
 
@@ -46,11 +57,13 @@ class Publisher:
     def __init__(self, output: Callable[[Event], Output]) -> None:
         self._output = output
 
-    def outputs(self, facts: Iterable[Fact]) -> list[Output]:
+    def outputs(self, facts: Iterable[Fact | Kept]) -> list[Output]:
         """Return what is to be published for *facts*."""
-        return [self._tombstone(fact) if isinstance(fact, Tombstone) else self._output(fact) for fact in facts]
+        return [
+            self._tombstone(fact) if isinstance(fact, Tombstone) else self._output(fact) for fact in facts if not isinstance(fact, Kept)
+        ]
 
-    def emit(self, facts: Sequence[Fact]) -> Emit:
+    def emit(self, facts: Sequence[Fact | Kept]) -> Emit:
         """Return the outcome that publishes *facts*."""
         return Emit(tuple(self.outputs(facts)))
 

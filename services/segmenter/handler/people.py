@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,10 +21,14 @@ from services.segmenter.ports import Change, Document, Documents, Entry
 
 
 @dataclass(slots=True)
-class _Person:
+class Person:
+    """A person in hand."""
+
     before: Document | None
+    """As it was loaded."""
     state: PersonState
     entries: dict[str, Entry] = field(default_factory=dict)
+    """What was applied since, by input id."""
 
 
 class People:
@@ -64,8 +68,8 @@ class People:
 
         Nothing is saved yet.
         """
-        people = await self._load(dict.fromkeys(ids, ""))
-        world = await self._world(people, ())
+        people = await self.load(dict.fromkeys(ids, ""))
+        world = await self.world(people, ())
         return [(person.before, person.state, apply(person.state, now, world) or []) for person in people.values()]
 
     def change(self, before: Document | None, state: PersonState, entries: Sequence[Entry]) -> Change:
@@ -83,11 +87,9 @@ class People:
 
     async def _apply(self, inputs: Sequence[tuple[str, str, PersonEvent | SegmenterWork]]) -> list[Outcome]:
         subjects = [(_subject(received), input_id) for input_id, _, received in inputs]
-        people = await self._load(
-            {person_id: received.workspace for (person_id, _), (_, _, received) in zip(subjects, inputs, strict=True)}
-        )
+        people = await self.load({person_id: received.workspace for (person_id, _), (_, _, received) in zip(subjects, inputs, strict=True)})
         seen = await self._people.find(subjects)
-        world = await self._world(people, [received for _, _, received in inputs])
+        world = await self.world(people, [received for _, _, received in inputs])
         outcomes: list[Outcome] = []
         for subject, (input_id, origin, received) in zip(subjects, inputs, strict=True):
             person = people[subject[0]]
@@ -103,17 +105,19 @@ class People:
             await self._people.save(changes)
         return outcomes
 
-    async def _load(self, workspaces: dict[str, str]) -> dict[str, _Person]:
+    async def load(self, workspaces: Mapping[str, str]) -> dict[str, Person]:
+        """Return persons, by id, with those of whom nothing is known; *workspaces* gives the workspace of each."""
         documents = await self._people.load(workspaces)
         return {
-            person_id: _Person(
+            person_id: Person(
                 documents.get(person_id),
                 load_person(documents[person_id].state) if person_id in documents else new_person(person_id, workspace),
             )
             for person_id, workspace in workspaces.items()
         }
 
-    async def _world(self, people: dict[str, _Person], inputs: Sequence[PersonInput]) -> World:
+    async def world(self, people: Mapping[str, Person], inputs: Sequence[PersonInput]) -> World:
+        """Return what evaluating *people* needs, before and after *inputs*."""
         wanted = {account_id for person in people.values() for account_id in person.state.account_ids()}
         wanted.update(account_id for received in inputs for account_id in _accounts_in(received))
         cards = await self._accounts.cards(wanted) if wanted else {}

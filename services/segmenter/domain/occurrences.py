@@ -1,0 +1,137 @@
+"""All occurrences of one activity, by whole UTC days: in whatever order they come, they add up to the same, in bounded room.
+
+A window of n days, as of a moment, is the UTC day of that moment and the n - 1 days before it. So what a window holds changes by
+itself only at midnight UTC, and only where a day with occurrences enters or leaves it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from services.common.clock import Micros
+
+DAY: Micros = 86_400_000_000
+
+KEPT_DAYS = 400
+"""Days before the newest arrival of which an activity keeps its count a day; counts of all time are kept for ever."""
+LONGEST_WINDOW = 366
+"""The widest window a rule may ask for, in days: well inside what is kept."""
+UNITS = 10_000
+"""Amounts are kept in ten-thousandths: sums of whole numbers do not depend on their order, those of floats do."""
+_LARGEST = 10**10
+
+Bucket = tuple[int, int, int]
+"""A UTC day (days since 1970), how often, and the sum of the amounts in ten-thousandths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """All occurrences of one activity of one person."""
+
+    count: int
+    units: int
+    """The sum of all amounts, in ten-thousandths."""
+    first_seen: Micros
+    last_seen: Micros
+    days: tuple[Bucket, ...] = ()
+    """Those of the last ``KEPT_DAYS``, ascending."""
+
+    @property
+    def total(self) -> float:
+        """The sum of all amounts."""
+        return self.units / UNITS
+
+    def plus(self, other: Activity) -> Activity:
+        """Return both together."""
+        return Activity(
+            self.count + other.count,
+            self.units + other.units,
+            min(self.first_seen, other.first_seen),
+            max(self.last_seen, other.last_seen),
+            merged((self.days, other.days)),
+        )
+
+    def since(self, day: int) -> Activity:
+        """Return this without the days before *day*."""
+        return self if not self.days or self.days[0][0] >= day else self.only(tuple(b for b in self.days if b[0] >= day))
+
+    def only(self, days: tuple[Bucket, ...]) -> Activity:
+        """Return this with these days and no others; what counts all time stays."""
+        return Activity(self.count, self.units, self.first_seen, self.last_seen, days)
+
+
+def occurrence(moment: Micros, amount: float | None) -> Activity:
+    """Return one occurrence at *moment*. Without an amount it counts 1; one beyond ten thousand millions counts as that."""
+    given = 1.0 if amount is None or math.isnan(amount) else max(-_LARGEST, min(_LARGEST, amount))
+    units = round(given * UNITS)
+    return Activity(1, units, moment, moment, ((moment // DAY, 1, units),))
+
+
+def merged(several: Sequence[tuple[Bucket, ...]]) -> tuple[Bucket, ...]:
+    """Return the days of several activities as if they were one."""
+    filled = [days for days in several if days]
+    if len(filled) <= 1:
+        return filled[0] if filled else ()
+    sums: dict[int, tuple[int, int]] = {}
+    for days in filled:
+        for day, count, units in days:
+            before = sums.get(day, (0, 0))
+            sums[day] = (before[0] + count, before[1] + units)
+    return tuple((day, *sums[day]) for day in sorted(sums))
+
+
+def restored(raw: dict[str, object]) -> Activity:
+    """Return the activity that was stored as *raw*."""
+    days = raw.get("days", ())
+    return Activity(**{**raw, "days": tuple((b[0], b[1], b[2]) for b in days)})  # type: ignore[arg-type, attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Whole UTC days that move with the present: *length* of them, the newest of which is *ago* days back."""
+
+    length: int
+    ago: int = 0
+
+    def holds(self, day: int, today: int) -> bool:
+        """Tell whether *day* lies in the window as of *today*."""
+        newest = today - self.ago
+        return newest - self.length < day <= newest
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a window holds."""
+
+    count: int = 0
+    units: int = 0
+    days: int = 0
+    """On how many distinct UTC days."""
+
+    def plus(self, bucket: Bucket, sign: int) -> Totals:
+        """Return this with a day more (*sign* 1) or less (-1)."""
+        return Totals(self.count + sign * bucket[1], self.units + sign * bucket[2], self.days + sign)
+
+
+def totals(days: Sequence[Bucket], window: Window, today: int) -> Totals:
+    """Return what *window* holds as of *today*."""
+    inside = [bucket for bucket in days if window.holds(bucket[0], today)]
+    return Totals(sum(b[1] for b in inside), sum(b[2] for b in inside), len(inside))
+
+
+def coming(days: Sequence[Bucket], window: Window, today: int) -> Iterator[tuple[int, Totals]]:
+    """Yield the days after *today* on which what *window* holds changes by itself, ascending, with what it holds from then on."""
+    changes: dict[int, list[tuple[Bucket, int]]] = {}
+    for bucket in days:
+        enters = bucket[0] + window.ago
+        if enters > today:
+            changes.setdefault(enters, []).append((bucket, 1))
+        if enters + window.length > today:
+            changes.setdefault(enters + window.length, []).append((bucket, -1))
+    held = totals(days, window, today)
+    for day in sorted(changes):
+        for bucket, sign in changes[day]:
+            held = held.plus(bucket, sign)
+        yield day, held

@@ -1,0 +1,42 @@
+"""What is known of a person from what was published, before any of the person's own events is read again."""
+
+from __future__ import annotations
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.events import PersonSegments, SegmentTransition
+from services.segmenter.domain.changes import World, reconcile
+from services.segmenter.domain.person import PersonState, Said, Why
+
+
+def recall_transition(state: PersonState, change: SegmentTransition, world: World) -> None:
+    """Take in that *change* was published; the last one of a scheme holds."""
+    said = _said(state)
+    said.segments[change.scheme] = change.segment
+    said.last_transition = change.transition_id
+    _take_in(state, change.evaluated_at, world)
+
+
+def recall_row(state: PersonState, row: PersonSegments | None, world: World) -> None:
+    """Take in that *row* was published, or a tombstone. Transitions tell better where a scheme stands, as long as they are kept."""
+    said = _said(state)
+    if row is None:
+        said.row, said.row_segments = None, {}
+    else:
+        said.row, said.row_segments = (row.account_id, row.definition_version), orjson.loads(row.segments_json)
+        said.segments = {**said.row_segments, **said.segments}
+        said.version = max(said.version, row.version)
+    _take_in(state, 0 if row is None else row.evaluated_at, world)
+
+
+def _said(state: PersonState) -> Said:
+    if state.said is None:
+        state.said = Said()
+    return state.said
+
+
+def _take_in(state: PersonState, at: Micros, world: World) -> None:
+    at = max(at, state.evaluated_at)
+    state.position += 1
+    reconcile(state, world, Why("attribute", None, at, at))

@@ -1,0 +1,99 @@
+"""What a new store is given back: what was published, then the inputs as far as they have been read, and nothing comes out of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from services.common.codec import Codec
+from services.common.errors import Fenced, MalformedRecord, TransientError
+from services.common.events import (
+    Account,
+    Decision,
+    EnrichedFeedback,
+    IdeaDemand,
+    PersonEvent,
+    PersonSegments,
+    SegmenterWork,
+    SegmentTransition,
+)
+from services.common.logs import get_logger
+from services.common.records import Received, Record
+from services.common.store import OpenStore
+from services.segmenter.handler.accounts import Accounts
+from services.segmenter.handler.boards import Boards
+from services.segmenter.handler.recalled_people import RecalledPeople
+from services.segmenter.handler.said import SaidFeedback, keep_demands, keep_void
+from services.segmenter.ports import Stores
+
+log = get_logger(__name__)
+
+_Take = Callable[[Sequence[Received[Any]]], Awaitable[Any]]
+
+
+class Memory:
+    """Completes a store that is new, all of it before any input is handled.
+
+    The inputs are read here too, and once more afterwards as their group begins again: then each is a redelivery, whose facts come out
+    as far as they were never published, and whose states come out as they are now. Handled only then, in whatever order their
+    partitions come, everybody would pass through states in which nobody ever was, and so would the topics.
+    """
+
+    def __init__(self, store: OpenStore[Stores], accounts: Accounts, people: RecalledPeople, boards: Boards, codec: Codec) -> None:
+        self._said = store.port.said
+        self._birth = store.birth
+        self._takes: dict[str, tuple[Callable[[Record], Any], _Take]] = {
+            EnrichedFeedback.TOPIC: (codec.optional_decoder(EnrichedFeedback), self._feedback),
+            SegmentTransition.TOPIC: (codec.optional_decoder(SegmentTransition), people.transitions),
+            PersonSegments.TOPIC: (codec.optional_decoder(PersonSegments), people.rows),
+            IdeaDemand.TOPIC: (codec.optional_decoder(IdeaDemand), self._demands),
+            SegmenterWork.TOPIC: (lambda _: None, self._notes),
+            Account.TOPIC: (codec.optional_decoder(Account), accounts.states),
+            PersonEvent.TOPIC: (codec.optional_decoder(PersonEvent), people.events),
+            Decision.TOPIC: (codec.optional_decoder(Decision), boards.recall),
+        }
+
+    @property
+    def topics(self) -> Sequence[str]:
+        """What the service publishes, then what it reads: accounts before the people in them, and people before what they ask for."""
+        return tuple(self._takes)
+
+    async def recall(self, topic: str, records: Sequence[Record]) -> None:
+        """Take in *records* of *topic*; what cannot be read is left to the handlers, which set it aside.
+
+        Raises:
+            TransientError: The store does not answer, or another worker completes the same one.
+        """
+        if await self._birth.is_born():
+            raise TransientError("another worker has completed the store")
+        decode, take = self._takes[topic]
+        batch = []
+        for record in records:
+            try:
+                batch.append(Received(record, decode(record)))
+            except MalformedRecord as error:
+                log.warning("not_recalled", topic=topic, partition=record.partition, offset=record.offset, reason=error.reason)
+        if batch:
+            await self._taken(take, batch)
+
+    async def _feedback(self, batch: Sequence[Received[EnrichedFeedback | None]]) -> None:
+        await SaidFeedback(self._said).keep([r.event for r in batch if r.event is not None])
+
+    async def _demands(self, batch: Sequence[Received[IdeaDemand | None]]) -> None:
+        versions: defaultdict[str, int] = defaultdict(int)
+        for received in batch:
+            if (row := received.event) is not None:
+                versions[row.partition_key()] = max(versions[row.partition_key()], row.version)
+        await keep_demands(self._said, versions)
+
+    async def _notes(self, batch: Sequence[Received[None]]) -> None:
+        for received in batch:
+            await keep_void(self._said, received.record.partition, received.record.offset)
+
+    @staticmethod
+    async def _taken(take: _Take, batch: Sequence[Received[Any]]) -> None:
+        try:
+            await take(batch)
+        except Fenced as error:
+            raise TransientError("another worker completes the same store") from error
