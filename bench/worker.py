@@ -76,11 +76,11 @@ def sample(number: int) -> BoardEvent:
     )
 
 
-async def _prepare(bootstrap: str, source: str, target: str, events: int) -> float:
+async def prepare(bootstrap: str, source: str, target: str, events: int, replication: int = 1) -> float:
     """Create both topics and fill *source*; return the mean size of a value in bytes."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(source, 1, 1), NewTopic(target, 1, 1)])
+    await admin.create_topics([NewTopic(source, 1, replication), NewTopic(target, 1, replication)])
     await admin.close()
     codec = Codec(open_schemas(None))
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", max_batch_size=256 * 1024)
@@ -98,10 +98,11 @@ async def _prepare(bootstrap: str, source: str, target: str, events: int) -> flo
     return size / events
 
 
-def _run(contender: str, bootstrap: str, source: str, target: str, events: int) -> Run:
+def run_loop(contender: str, bootstrap: str, source: str, target: str, events: int, **more: str) -> Run:
+    """Run *contender* as a process, with *more* environment variables, until it has carried *events* from *source* to *target*."""
     command = [sys.executable, "-m", f"bench.worker_loops.{_LOOPS[contender]}", "--bootstrap", bootstrap, "--source", source]
     command += ["--target", target, "--group", f"group-{source}", "--events", str(events)]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"OMP_NUM_THREADS": "1"} | more
     done = subprocess.run(command, capture_output=True, text=True, timeout=_RUN_SECONDS, check=False, env=environment)
     results = [line for line in done.stdout.splitlines() if '{"seconds"' in line]
     if done.returncode != 0 or not results:
@@ -128,8 +129,8 @@ def measure(names: Sequence[str], rounds: int, events: int, bootstrap: str | Non
             with _broker(bootstrap) as servers:
                 source = f"bench-{os.getpid()}-{number}-{_LOOPS[name]}"
                 share = events // _SHARE.get(name, 1)
-                size = asyncio.run(_prepare(servers, source, f"{source}-out", share))
-                run = _run(name, servers, source, f"{source}-out", share)
+                size = asyncio.run(prepare(servers, source, f"{source}-out", share))
+                run = run_loop(name, servers, source, f"{source}-out", share)
             runs[name].append(run)
             print(
                 f"round {number + 1} {name:<13} {run.events_per_second:>9,.0f} events/s {run.cpu_micros:>7.1f} µs CPU/event  ({size:.0f} B)"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -12,6 +14,7 @@ from bench.worker_loops.meter import BATCH_RECORDS, SESSION_MS, Job, Meter, read
 from services.common.codec import Codec
 from services.common.crash import CrashMark
 from services.common.events import BoardEvent
+from services.common.kafka import KafkaSink
 from services.common.kafka_source import KafkaSource
 from services.common.outcome import Emit
 from services.common.ports import Partition, Route
@@ -19,6 +22,15 @@ from services.common.records import Output, Received, Record
 from services.common.registry import open_schemas
 from services.common.settings import KafkaSettings, Settings
 from services.common.worker import Wiring, Worker
+
+DELIVERY = "GROUNDSWELL_BENCH_DELIVERY"
+DELIVERIES: dict[str, dict[str, Any]] = {
+    "acks=1": {"idempotence": False},
+    "acks=all": {"idempotence": False},
+    "acks=all, idempotent": {},
+    "transactions": {"transactions": True},
+}
+"""What a delivery is worth, by name: the settings for it. The second is what every compared loop does, the third the services' default."""
 
 
 class NoMarks:
@@ -61,11 +73,25 @@ def carry(job: Job, codec: Codec, meter: Meter) -> None:
         yield Wiring([Route(job.source, codec.decoder(BoardEvent), handle)], NoMarks())
 
     async def run() -> None:
-        kafka = KafkaSettings(bootstrap_servers=job.bootstrap, idempotence=False, session_timeout_ms=SESSION_MS)
+        delivery = DELIVERIES[os.environ.get(DELIVERY, "acks=all")]
+        kafka = KafkaSettings(bootstrap_servers=job.bootstrap, session_timeout_ms=SESSION_MS, **delivery)
         await Worker(job.group, Settings(batch_records=BATCH_RECORDS), kafka, wire).run()
 
+    if os.environ.get(DELIVERY) == "acks=1":
+        _trust_the_leader()
     _watch(meter)
     asyncio.run(run())
+
+
+def _trust_the_leader() -> None:
+    """Let the sink be content with the leader's word, which no service is."""
+    new_producer = KafkaSink._new_producer  # noqa: SLF001 - the services have no option for it
+
+    def content(self: KafkaSink) -> Any:
+        self._options["acks"] = 1
+        return new_producer(self)
+
+    KafkaSink._new_producer = content  # type: ignore[method-assign]  # noqa: SLF001
 
 
 def _watch(meter: Meter) -> None:

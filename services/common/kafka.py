@@ -15,6 +15,7 @@ from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
     GroupAuthorizationFailedError,
+    IncompatibleBrokerVersion,
     KafkaError,
     KafkaTimeoutError,
     KafkaUnavailableError,
@@ -144,6 +145,8 @@ class KafkaSink:
     ) -> None:
         self._confirm = confirm
         self._batch_seconds = lease_seconds(settings)
+        self._answer_seconds = settings.request_timeout_ms / 1000
+        self._wish = "TRANSACTIONS" if settings.transactions else "IDEMPOTENCE" if settings.idempotence else None
         self._options: dict[str, Any] = {
             **connection(settings),
             "client_id": client,
@@ -157,9 +160,23 @@ class KafkaSink:
         self._counts: dict[str, int] = {}
 
     async def start(self) -> None:
-        """Connect."""
+        """Connect.
+
+        Raises:
+            ConfigurationError: The broker lacks what the settings ask for.
+            TransientError: It does not answer.
+        """
         with kafka_errors("connect"):
-            await self._producer.start()
+            try:
+                await self._connect(self._producer)
+            except (IncompatibleBrokerVersion, UnknownError) as error:  # the latter is what Tansu answers
+                if self._wish is None:
+                    raise
+                raise ConfigurationError(f"GROUNDSWELL_KAFKA_{self._wish}: this broker does not offer that; set it to false") from error
+
+    async def _connect(self, producer: Any) -> None:
+        async with asyncio.timeout(self._answer_seconds):  # aiokafka looks for a coordinator without a limit
+            await producer.start()
 
     async def stop(self) -> None:
         """Disconnect. Whatever was not confirmed by now was not acknowledged either."""
@@ -197,7 +214,8 @@ class KafkaSink:
     async def _begin_anew(self) -> None:
         await withdraw(self._producer)
         self._producer = self._new_producer()
-        await self.start()
+        with kafka_errors("connect"):
+            await self._connect(self._producer)
         self._withdrawn = False
 
     async def partitions(self, topic: str) -> int:

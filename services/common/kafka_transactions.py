@@ -16,9 +16,9 @@ from typing import Any
 from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError
+from aiokafka.errors import KafkaError
 
-from services.common.errors import ConfigurationError, PermanentError, TransientError, Undone
+from services.common.errors import PermanentError, TransientError, Undone
 from services.common.kafka import KafkaSink, all_of, closing, kafka_errors, publish_error
 from services.common.kafka_source import KafkaSource
 from services.common.ports import Partition
@@ -46,15 +46,6 @@ class TransactionalSink(KafkaSink):
         self._timeout_ms = settings.session_timeout_ms
         """So long a dead worker's transaction holds up readers at most, if nobody takes its partitions over."""
         super().__init__(settings, client, max_record_bytes=max_record_bytes)
-
-    async def start(self) -> None:
-        """Connect.
-
-        Raises:
-            ConfigurationError: The broker has no transactions.
-            TransientError: It does not answer.
-        """
-        await self._begin(self._producer)
 
     async def stop(self) -> None:
         """Undo what is under way and disconnect."""
@@ -102,17 +93,9 @@ class TransactionalSink(KafkaSink):
         """Return when nothing comes of *claim* any more: what it had begun has ended, one way or the other."""
         producer = self._producer_of(claim)
         try:
-            await self._begin(producer)
+            await self._connect(producer)
         finally:
             await closing("fence", producer.stop())
-
-    async def _begin(self, producer: Any) -> None:
-        try:
-            with kafka_errors("connect"):
-                async with asyncio.timeout(self._timeout_ms / 1000):  # aiokafka looks for a coordinator without a limit
-                    await producer.start()
-        except IncompatibleBrokerVersion as error:
-            raise ConfigurationError("GROUNDSWELL_KAFKA_TRANSACTIONS: this broker has no transactions; set it to false") from error
 
     def _new_producer(self) -> Any:
         self._id = f"{self._prefix}{uuid4().hex}"

@@ -23,6 +23,7 @@ from motor.motor_asyncio import AsyncIOMotorCollection
 from services.common import ids
 from services.common.kafka import KafkaSink
 from services.common.kafka_source import KafkaSource
+from services.common.kafka_transactions import TransactionalSink
 from services.common.loop import Loop
 from services.common.settle import Settled
 from services.common.sqlite import Database
@@ -84,7 +85,8 @@ def _die_around_motor(owner: Any, method: str, *, after: bool, countdown: list[i
 
 def _around_publish(*, after: bool) -> Patch:
     def patch(times: int) -> None:
-        _die_around(KafkaSink, "publish", after=after, countdown=[times])
+        for sink in (KafkaSink, TransactionalSink):
+            _die_around(sink, "publish", after=after, countdown=[times])
 
     return patch
 

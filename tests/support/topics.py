@@ -72,9 +72,9 @@ class Broker:
         finally:
             await producer.stop()
 
-    async def read(self, topic: str) -> list[Record]:
-        """Return all records that *topic* holds now, partition by partition."""
-        async with self._reader() as consumer:
+    async def read(self, topic: str, *, committed_only: bool = False) -> list[Record]:
+        """Return all records that *topic* holds now, partition by partition; *committed_only* waits for open transactions to end."""
+        async with self._reader(isolation_level="read_committed" if committed_only else "read_uncommitted") as consumer:
             places = await _places(consumer, topic)
             consumer.assign(places)
             found: dict[TopicPartition, list[Record]] = {place: [] for place in places}
@@ -117,10 +117,11 @@ class Broker:
             await admin.close()
 
     @asynccontextmanager
-    async def _reader(self, group: str | None = None) -> AsyncIterator[AIOKafkaConsumer]:
+    async def _reader(self, group: str | None = None, isolation_level: str = "read_uncommitted") -> AsyncIterator[AIOKafkaConsumer]:
         consumer = AIOKafkaConsumer(
             bootstrap_servers=self.bootstrap,
             group_id=group,
+            isolation_level=isolation_level,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             max_partition_fetch_bytes=4 * 1024 * 1024,

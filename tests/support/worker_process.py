@@ -53,7 +53,7 @@ class Tiny:
         return f"groundswell-{self.name}"
 
     def start(self, **more: str) -> Worker:
-        """Start a worker; *more* are environment variables of its own."""
+        """Start a worker; *more* are environment variables of its own, ``TINY_FATE`` (``tests.support.tiny_dying``) among them."""
         port = free_port()
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GROUNDSWELL_")} | {
             "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": self.bootstrap,
@@ -94,7 +94,7 @@ class Worker:
         self._port = port
         with log.open("wb") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.tiny_service"], cwd=ROOT, env=environment, stdout=stderr, stderr=stderr
+                [sys.executable, "-m", "tests.support.tiny_dying"], cwd=ROOT, env=environment, stdout=stderr, stderr=stderr
             )
         self.pid = self._process.pid
 
