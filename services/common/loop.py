@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from services.common.crash import CrashMark, CrashMarks, is_given_up, mark_for_single, marks_for_batch
+from services.common.crash import CrashMark, CrashMarks, is_given_up
 from services.common.errors import Evicted, Fenced, MalformedRecord, PermanentError, TransientError
 from services.common.logs import get_logger
 from services.common.metrics import LoopMetrics
@@ -23,6 +23,7 @@ from services.common.ports import Assignment, Partition, Route, Sink, Source
 from services.common.records import Output, Received, Record
 from services.common.retry import retrying
 from services.common.settle import Settled, settle
+from services.common.suspicion import Suspicion
 
 log = get_logger(__name__)
 T = TypeVar("T")
@@ -52,7 +53,7 @@ class Loop:
         self._source = source
         self._sink = sink
         self._routes = routes
-        self._marks = marks
+        self._suspicion = Suspicion(marks)
         self._assignment = assignment
         self._metrics = metrics
         self._batch_records = batch_records
@@ -64,7 +65,6 @@ class Loop:
         self._arriving: frozenset[Partition] | None = None
         self._owned: frozenset[Partition] = frozenset()
         """Partitions whose crash marks are known and of which the handlers have been told."""
-        self._suspects: dict[Partition, CrashMark] = {}
         self._steps_back_in_a_row = 0
         self.last_alive = time.monotonic()
         """When the loop last showed a sign of life (monotonic seconds): a fetch, or a retry of what is in hand."""
@@ -118,8 +118,7 @@ class Loop:
             return False
         partitions = self._arriving
         voided = await self._retry("take over", lambda: self._sink.take_over(partitions))
-        marks = await self._retry("crash marks", lambda: self._marks.load(partitions))
-        self._suspects = {(mark.topic, mark.partition): mark for mark in marks}
+        await self._retry("crash marks", lambda: self._suspicion.arrive(partitions))
         await self._tell_assigned(partitions)
         self._owned, self._arriving = partitions, None
         self._metrics.assigned(len(partitions))
@@ -131,12 +130,14 @@ class Loop:
             await self._retry("assignment", lambda: assignment.assigned(_numbers(partitions)))
 
     async def _let_go(self) -> None:
-        self._arriving, self._owned, self._suspects = None, frozenset(), {}
+        self._arriving, self._owned = None, frozenset()
         self._metrics.assigned(0)
+        await self._suspicion.let_go()
         if self._assignment is not None:
             await self._assignment.revoked()
 
     async def _take(self, records: Sequence[Record]) -> None:
+        await self._retry("crash marks", lambda: self._suspicion.take_up(records))
         by_topic: defaultdict[str, list[Record]] = defaultdict(list)
         for record in records:
             by_topic[record.topic].append(record)
@@ -144,7 +145,7 @@ class Loop:
         positions: dict[Partition, int] = {}
         for route in self._routes:
             together = by_topic.get(route.topic, ())
-            if self._suspects:
+            if self._suspicion:
                 await self._deliver(decided, positions)  # what comes of suspects must not overtake it
                 decided, positions = [], {}
                 together = await self._take_suspects(route, together)
@@ -158,7 +159,7 @@ class Loop:
         """Take the records of partitions at which this service has died before, one by one; return the others."""
         together = []
         for record in records:
-            suspect = self._suspects.get((record.topic, record.partition))
+            suspect = self._suspicion.of(record)
             if suspect is None:
                 together.append(record)
             else:
@@ -171,39 +172,25 @@ class Loop:
         except (Fenced, Evicted, TransientError):
             raise
         except Exception:
-            offsets: dict[Partition, tuple[int, int]] = {}
-            for record in records:
-                place = (record.topic, record.partition)
-                offsets[place] = (offsets.get(place, (record.offset, 0))[0], record.offset)
-            await self._remember(marks_for_batch(offsets))
+            await self._suspicion.batch_died(records)
             raise
 
     async def _take_alone(self, route: Route[Any], record: Record, suspect: CrashMark) -> None:
-        place = (record.topic, record.partition)
+        try:
+            settled = await self._decide_alone(route, record, suspect)
+            await self._deliver([(route.topic, settled)], {(record.topic, record.partition): record.offset + 1})
+        except (Fenced, Evicted, TransientError, asyncio.CancelledError):
+            await self._suspicion.disarm(suspect)
+            raise
+        await self._retry("crash marks", lambda: self._suspicion.passed(record, suspect))
+
+    async def _decide_alone(self, route: Route[Any], record: Record, suspect: CrashMark) -> Settled:
         if is_given_up(suspect, record.offset):
             log.error("record_killed_worker", topic=record.topic, partition=record.partition, offset=record.offset, deaths=suspect.deaths)
             letter = Reject("crash", f"the worker died {suspect.deaths} times at this record; see its log for the exception")
-            settled = settle(self._service, [(record, letter)], self._max_output_bytes)
-        else:
-            try:
-                settled = await self._process(route, [record])
-            except (Fenced, Evicted, TransientError):
-                raise
-            except Exception:
-                await self._remember([mark_for_single(suspect, record.offset)])
-                raise
-        await self._deliver([(route.topic, settled)], {place: record.offset + 1})
-        if record.offset >= suspect.until:
-            await self._retry("crash marks", lambda: self._marks.clear(*place))
-            del self._suspects[place]
-
-    async def _remember(self, marks: Iterable[CrashMark]) -> None:
-        """Leave *marks* for the next start; the exception that kills this process must come out whether or not that succeeds."""
-        try:
-            for mark in marks:
-                await self._marks.put(mark)
-        except TransientError as error:
-            log.error("crash_mark_not_kept", error=str(error))
+            return settle(self._service, [(record, letter)], self._max_output_bytes)
+        await self._retry("crash marks", lambda: self._suspicion.arm(record, suspect))
+        return await self._process(route, [record])
 
     async def _process(self, route: Route[Any], records: Sequence[Record]) -> Settled:
         good: list[Received[Any]] = []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -90,6 +91,8 @@ class Handler:
         match verb:
             case "crash":
                 raise ValueError(f"a bug that quotes its payload: {record.value!r}")
+            case "killed":
+                os.kill(os.getpid(), signal.SIGKILL)
             case "cancelled":
                 raise asyncio.CancelledError
             case "slow":

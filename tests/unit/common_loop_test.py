@@ -220,11 +220,61 @@ def test_careful_mode_ends_behind_the_batch_that_crashed() -> None:
         second = Rig(log, handle, batch=10)
         second.marks.marks = first.marks.marks
         assert len(first.marks.marks) == 1
-        second.loop._marks = first.marks
+        second.loop._suspicion._marks = first.marks
         while not log.drained():
             await second.loop.step()
         assert sizes == [10, *[1] * 10, 10]
         assert first.marks.marks == {}
+
+    run_fast(scenario())
+
+
+class Killed(BaseException):
+    """Nothing of the process runs any further."""
+
+
+def test_a_record_that_has_the_process_killed_is_found_and_dead_lettered() -> None:
+    async def scenario() -> None:
+        async def handle(batch: Sequence[Received[bytes]]) -> Sequence[Outcome]:
+            if any(received.event == b"7" for received in batch):
+                raise Killed
+            return await echo(batch)
+
+        log, marks, lives = MemoryLog(records(20)), MemoryMarks(), 0
+        while not log.drained():
+            rig = Rig(log, handle, batch=5)
+            rig.loop._suspicion._marks = marks
+            lives += 1
+            try:
+                while not log.drained():
+                    await rig.loop.step()
+            except Killed:
+                continue
+        assert lives == 6, "once in a batch after others, once in a first batch, three times alone, and then not any more"
+        letters = [output.value for output in log.published if output.topic == "tiny.deadletter"]
+        assert letters == [b"7"]
+        assert {output.value for output in log.published if output.topic == "out"} == {b"%d" % n for n in range(20)} - {b"7"}
+        assert marks.marks == {}
+
+    run_fast(scenario())
+
+
+def test_who_stops_on_purpose_or_gets_on_is_not_suspected() -> None:
+    async def scenario() -> None:
+        sizes: list[int] = []
+
+        async def handle(batch: Sequence[Received[bytes]]) -> Sequence[Outcome]:
+            sizes.append(len(batch))
+            return await echo(batch)
+
+        log, marks = MemoryLog(records(20)), MemoryMarks()
+        for _ in range(3):
+            rig = Rig(log, handle, batch=5)
+            rig.loop._suspicion._marks = marks
+            await rig.loop.step()
+        await rig.loop.on_revoked()
+        assert sizes == [5] * 3
+        assert marks.held == {}
 
     run_fast(scenario())
 
