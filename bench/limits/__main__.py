@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.limits import boards
+from bench.limits import boards, bursts, large, people
 from bench.limits.figures import Found
 
 Measure = Callable[[Path, int], Coroutine[Any, Any, Found]]
@@ -30,6 +30,13 @@ LIMITS: dict[str, tuple[Measure, int]] = {
     "long-board-readers": (boards.long_board_readers, 100_000),
     "many-boards": (boards.many_boards, 10_000),
     "many-boards-readers": (boards.many_boards_readers, 10_000),
+    "busy-person": (people.busy_person, 50_000),
+    "first-profile": (people.first_profile, 50_000),
+    "wanted-idea": (people.wanted_idea, 200_000),
+    "hot-board": (bursts.hot_board, 20_000),
+    "burst": (bursts.burst, 1_000),
+    "fat-burst": (bursts.fat_burst, 300),
+    "large-records": (large.large_records, 1024 * 1024),
 }
 """Each limit's measure and the size that is stated."""
 

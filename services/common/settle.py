@@ -6,12 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from services.common.deadletter import dead_letter
+from services.common.deadletter import SPARE_BYTES, bytes_of, dead_letter
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Record
-
-_RECORD_OVERHEAD_BYTES = 256
-"""What the broker adds to a record at most, beside key, value and headers."""
 
 
 @dataclass(slots=True)
@@ -37,26 +34,24 @@ def settle(service: str, decided: Iterable[tuple[Record, Outcome]], max_output_b
                     outputs.extend(events)
                     settled.emitted += 1
                 else:
-                    _refuse(service, record, reject, settled)
+                    _refuse(service, record, reject, settled, max_output_bytes)
             case Drop():
                 settled.dropped += 1
             case Reject():
-                _refuse(service, record, outcome, settled)
+                _refuse(service, record, outcome, settled, max_output_bytes)
             case _ as never:
                 assert_never(never)
     return settled
 
 
-def _refuse(service: str, record: Record, reject: Reject, settled: Settled) -> None:
-    settled.outputs.append(dead_letter(service, record, reject))
+def _refuse(service: str, record: Record, reject: Reject, settled: Settled, max_output_bytes: int) -> None:
+    settled.outputs.append(dead_letter(service, record, reject, max_bytes=max_output_bytes + SPARE_BYTES))
     settled.rejected.append((record, reject))
 
 
 def _oversized(outputs: tuple[Output, ...], allowed: int) -> Reject | None:
     for output in outputs:
-        size = len(output.value or b"") + len(output.key or b"") + _RECORD_OVERHEAD_BYTES
-        if output.headers:
-            size += sum(len(name) + len(value or b"") for name, value in output.headers)
+        size = bytes_of(output.key, output.value, output.headers)
         if size > allowed:
             return Reject("oversized_output", f"its {output.topic} record has {size} bytes; {allowed} are allowed")
     return None

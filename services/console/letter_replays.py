@@ -90,6 +90,10 @@ async def _refuse_homeless(cluster: Cluster, wanted: Collection[str], counts: Ma
         raise CommandFailed(f"topic {REPLAYS} does not exist; `groundswell topics apply` creates it", ExitCode.CONFIGURATION)
     async for found in scan_letters(cluster, wanted=wanted.__contains__, bodies=False):
         for letter in found:
+            if letter.left is not None:
+                raise CommandFailed(
+                    f"{letter.id} was too large to be kept whole: its bytes lie at {letter.original} and nowhere else", ExitCode.USAGE
+                )
             if letter.partition not in range(counts.get(letter.topic, 0)):
                 where = f"came from {letter.original}, which does not exist" if letter.topic else "does not tell where it came from"
                 raise CommandFailed(f"{letter.id} {where}; nothing was published", ExitCode.USAGE)

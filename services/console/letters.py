@@ -29,6 +29,8 @@ class Letter:
     attempt: int
     size: int | None
     """Bytes of the original; None where it was null."""
+    left: int | None
+    """So many bytes the original has that the letter could not hold; they stay at its place for as long as its topic keeps them."""
     buried_ms: int
     """When it was set aside."""
     original_ms: int
@@ -59,6 +61,7 @@ def letter_of(service: str, record: Record, *, body: bool = True) -> Letter:
         detail=told.get(f"{_ERRORS}exception.message", ""),
         attempt=_number(told.get(f"{_ERRORS}attempt"), 1),
         size=None if record.value is None else len(record.value),
+        left=None if f"{_ERRORS}left.bytes" not in told else _number(told[f"{_ERRORS}left.bytes"], 0),
         buried_ms=record.timestamp_ms,
         original_ms=_number(told.get(f"{_ERRORS}timestamp"), record.timestamp_ms),
         replay_of=told.get(f"{REPLAY}of"),

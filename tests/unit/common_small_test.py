@@ -131,6 +131,24 @@ def test_a_batch_comes_to_its_outputs_in_order_and_rejects_what_no_broker_would_
     assert (settled.emitted, settled.dropped) == (2, 1)
 
 
+@pytest.mark.parametrize("where", ["key", "value", "headers"])
+@pytest.mark.parametrize("over", [0, 1])
+def test_no_dead_letter_is_larger_than_its_topic_takes(where: str, over: int) -> None:
+    """A topic of somebody else's may take records of any size; a letter that no broker takes would be a record that blocks for ever."""
+    allowed = 1024 * 1024
+    empty = Record("feedback.raw", 3, 17, 0, b"", b"", (("h", b""),))
+    [letter] = settle("ingest", [(empty, Reject("r", "d"))], allowed).outputs
+    room = allowed + SPARE_BYTES - 2 * 256 - sum(len(name) + len(value) for name, value in letter.headers)
+    much = b"x" * (room + over)
+    parts = {"key": b"", "value": b"", "headers": (("h", b""),)} | {where: (("h", much),) if where == "headers" else much}
+    record = Record("feedback.raw", 3, 17, 0, **parts)  # type: ignore[arg-type]  # of the right types, by name
+    [letter] = settle("ingest", [(record, Reject("r", "d"))], allowed).outputs
+    told = dict(letter.headers)
+    assert told["__connect.errors.topic"] == b"feedback.raw"
+    assert ("__connect.errors.left.bytes" in told) == bool(over)
+    assert sum(map(len, (letter.key or b"", letter.value or b"", *told, *told.values()))) <= allowed + SPARE_BYTES
+
+
 def test_marks_count_deaths_only_at_a_record_alone() -> None:
     assert marks_for_batch({("t", 0): (5, 9), ("t", 1): (3, 3)}) == [CrashMark("t", 0, 5, 9, 0), CrashMark("t", 1, 3, 3, 0)]
     (alone,) = marks_for_batch({("t", 0): (5, 5)})

@@ -192,7 +192,7 @@ def _described(letter: Letter, contents: Contents, back: Sequence[Letter], repla
         "replay of": letter.replay_of and f"{letter.replay_of} ({letter.replay_id})",
         "replayed": "\n".join(f"{x.replay_id} to {x.to} at {_moment(x.at_ms)}, {x.state}" for x in replays.get(letter.id, ())) or None,
         "came back as": ", ".join(one.id for one in back) or None,
-        "bytes": letter.size,
+        "bytes": letter.size if letter.left is None else f"{letter.left:,}, too many for a letter: they are at the original's place",
         "form": contents.form,
         "decoded" if reveal else "decoded (veiled)": None if shown is None else _cut(json.dumps(shown, indent=1, ensure_ascii=False)),
     }
