@@ -111,29 +111,6 @@ class Segmenter:
         self.tick = wiring.tick
         self.assignment = wiring.assignment
 
-    def lose(self) -> None:
-        """Throw the store away: what was published is all that is left."""
-        self.stores = memory_stores()
-        self.birth = MemoryBirth()
-        self.restart()
-
-    async def recall(self, batch: int = 500, batches: int | None = None) -> bool:
-        """Give a new store what the topics hold, and begin again with every input; False where it ends after *batches* already."""
-        assert self.memory is not None
-        for topic in self.memory.topics:
-            for place in sorted(place for place in self.topics if place[0] == topic):
-                records = self.topics[place]
-                for start in range(0, len(records), batch):
-                    if batches is not None and batches <= 0:
-                        return False
-                    await self.memory.recall(topic, records[start : start + batch])
-                    batches = None if batches is None else batches - 1
-        self.read.clear()
-        self.given.clear()
-        await self.birth.mark_born()
-        self.restart()
-        return True
-
     def publish(self, *events: Event) -> None:
         """Let *events* come in from other services."""
         for event in events:
@@ -141,8 +118,14 @@ class Segmenter:
 
     def _append(self, output: Output) -> None:
         place = (output.topic, partition(output.partition_key.decode()))
-        offset = len(self.topics[place])
+        offset = self.topics[place][-1].offset + 1 if self.topics[place] else 0
         self.topics[place].append(Record(place[0], place[1], offset, 0, output.key, output.value))
+
+    def emit(self, output: Output) -> None:
+        """Let the broker have an output."""
+        self._append(output)
+        if output.topic != SegmenterWork.TOPIC:
+            self.published.append(output)
 
     def unread(self) -> list[tuple[str, int]]:
         """Return the partitions with records that were not handled yet."""
@@ -157,9 +140,7 @@ class Segmenter:
             outputs = outcome.outputs if isinstance(outcome, Emit) else None
             self.given[record.origin] = outputs
             for output in outputs or ():
-                self._append(output)
-                if output.topic != SegmenterWork.TOPIC:
-                    self.published.append(output)
+                self.emit(output)
         self.read[place] = start + len(records)
 
     async def handle(self, records: Sequence[Record]) -> Sequence[Outcome]:
@@ -172,9 +153,7 @@ class Segmenter:
         assert self.tick is not None
         while outputs := await self.tick.due(frozenset(range(PARTITIONS))):
             for output in outputs:
-                self._append(output)
-                if output.topic != SegmenterWork.TOPIC:
-                    self.published.append(output)
+                self.emit(output)
 
     async def drain(self, chance: random.Random | None = None, batch: int = 500) -> None:
         """Handle all there is, partition by partition; with *chance* in any order, in any batches, with restarts and redeliveries."""

@@ -45,6 +45,8 @@ class BoardState:
         """The highest version of a demand that was published out of a store that is lost."""
         self.sequence = 0
         """Of the last decision that was taken in."""
+        self.at: Micros = 0
+        """The moment of the last input; 0 where the log is older than this field."""
         self.mentions: dict[str, Mention] = {}
         self.cards: dict[str, PersonCard] = {}
         self.accounts: dict[str, AccountBrief] = {}
@@ -137,6 +139,9 @@ class BoardState:
     def roots(self) -> Iterator[str]:
         """Yield every root idea that anybody asks for."""
         yield from self._tallies
+
+    def _as_of(self, at: Micros) -> None:
+        self.at = at
 
     def _decided(self, sequence: int) -> None:
         self.sequence = max(self.sequence, sequence)

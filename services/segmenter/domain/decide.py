@@ -207,6 +207,7 @@ class Step:
         self._decided.operations.append(operation)
 
     def _finished(self) -> Decided:
+        self._do("as_of", self._at)
         self._state.finish()
         self._decided.facts.extend(self._demands())
         return self._decided

@@ -218,4 +218,4 @@ def _present(state: BoardState, fact: Fact) -> Fact:
     """Return an idea's demand as it is now in place of *fact*, which tells what it was; any other fact stays as it is."""
     if not isinstance(fact, IdeaDemand) or fact.version >= state.version:
         return fact
-    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.version, fact.updated_at)
+    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.version, state.at or fact.updated_at)

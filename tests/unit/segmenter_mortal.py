@@ -1,0 +1,104 @@
+"""A segmenter whose store gets lost, on topics that forget what their broker would have removed."""
+
+from __future__ import annotations
+
+import random
+
+from services.common.events import EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition
+from services.common.outcome import Emit
+from services.common.topics import load_topics
+from tests.fakes_segmenter import memory_stores
+from tests.support.memory import MemoryBirth
+from tests.unit.segmenter_world import Segmenter, partition
+
+_CONTRACTS = load_topics()
+
+
+class Mortal(Segmenter):
+    """The service, with stores that come and go."""
+
+    def lose(self) -> None:
+        """Throw the store away: what was published is all that is left."""
+        self.stores = memory_stores()
+        self.birth = MemoryBirth()
+        self.restart()
+
+    async def recall(self, batch: int = 500, batches: int | None = None) -> bool:
+        """Complete a new store and begin again with every input; False where it ends after *batches* already."""
+        assert self.memory is not None
+        for topic in self.memory.topics:
+            for place in sorted(place for place in self.topics if place[0] == topic):
+                records = self.topics[place]
+                for start in range(0, len(records), batch):
+                    if batches is not None and batches <= 0:
+                        return False
+                    await self.memory.recall(topic, records[start : start + batch])
+                    batches = None if batches is None else batches - 1
+        self.read.clear()
+        self.given.clear()
+        await self.birth.mark_born()
+        self.restart()
+        return True
+
+    async def come_back(self, chance: random.Random) -> None:
+        """Complete a new store, now and then with a crash or another loss in the middle."""
+        while not await self.recall(chance.choice([1, 3, 500]), chance.choice([None, chance.randrange(40)])):
+            if chance.random() < 0.3:
+                self.lose()
+            else:
+                self.restart()
+
+    async def die(self, chance: random.Random) -> None:
+        """Lose the store, perhaps with records in hand of whose outputs only a part of the partitions got the first ones."""
+        unread = self.unread()
+        if unread:
+            place = chance.choice(unread)
+            records = self.topics[place][self.read[place] :][: chance.choice([1, 3, 500])]
+            outcomes = await self.handle(records)
+            dead: set[tuple[str, int]] = set()
+            for output in [output for outcome in outcomes if isinstance(outcome, Emit) for output in outcome.outputs]:
+                where = (output.topic, partition(output.partition_key.decode()))
+                if chance.random() < 0.2:
+                    dead.add(where)
+                if where not in dead:
+                    self.emit(output)
+        self.lose()
+
+    def compact(self) -> None:
+        """Leave of each key of a compacted topic only its last record."""
+        for (topic, number), records in self.topics.items():
+            if _CONTRACTS[topic].cleanup == "compact":
+                last = {record.key: record.offset for record in records}
+                self.topics[topic, number] = [record for record in records if last[record.key] == record.offset]
+
+    def expire(self, chance: random.Random, *topics: str) -> None:
+        """Remove the oldest records of *topics*."""
+        for (topic, number), records in self.topics.items():
+            if topic in topics and records:
+                self.topics[topic, number] = records[chance.randrange(len(records)) :]
+
+    def check_facts(self) -> None:
+        """Every fact has one content, versions follow each other, and each change begins where the last one ended."""
+        rows: dict[tuple[str, int], EnrichedFeedback] = {}
+        for row in self.events(EnrichedFeedback):
+            assert rows.setdefault((row.feedback_id, row.enrichment_version), row) == row
+            assert row.enrichment_version == 1 or (row.feedback_id, row.enrichment_version - 1) in rows
+        changes: dict[str, SegmentTransition] = {}
+        where: dict[tuple[str, str], str] = {}
+        for change in self.events(SegmentTransition):
+            known = changes.setdefault(change.transition_id, change)
+            assert known == change
+            if known is change:
+                assert where.get((change.person_id, change.scheme)) == change.previous_segment
+                assert change.previous_segment != change.segment
+                where[change.person_id, change.scheme] = change.segment
+
+    def check_versions(self) -> None:
+        """No state follows a newer one, and a newer one has another version."""
+        newest: dict[str, PersonSegments | IdeaDemand] = {}
+        for row in [*self.events(PersonSegments), *self.events(IdeaDemand)]:
+            if row is not None:
+                name = row.person_id if isinstance(row, PersonSegments) else row.idea_id
+                known = newest.setdefault(name, row)
+                assert known.version < row.version or known == row, (known, row)
+                newest[name] = row
