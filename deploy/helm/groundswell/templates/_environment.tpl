@@ -25,6 +25,10 @@
   value: {{ printf "/etc/groundswell/kafka-tls/%s" $kafka.tls.keyKey | quote }}
 {{- end }}
 {{- end }}
+{{- if $kafka.transactions }}
+- name: GROUNDSWELL_KAFKA_TRANSACTIONS
+  value: "true"
+{{- end }}
 {{- if .Values.topics.partitions }}
 - name: GROUNDSWELL_TOPIC_PARTITIONS
   value: {{ int .Values.topics.partitions | quote }}
