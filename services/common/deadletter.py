@@ -13,7 +13,7 @@ SPARE_BYTES = 64 * 1024
 """How much larger than its source a dead letter may be, for the headers."""
 _DETAIL_CHARACTERS = 8 * 1024
 _TIMESTAMP_DIGITS = 15
-_RECORD_OVERHEAD_BYTES = 256
+RECORD_OVERHEAD_BYTES = 256
 """What the broker adds to a record at most, beside key, value and headers."""
 
 
@@ -48,7 +48,7 @@ def dead_letter(service: str, record: Record, reject: Reject, attempt: int = 1, 
 
 def bytes_of(key: bytes | None, value: bytes | None, headers: tuple[Header, ...]) -> int:
     """Return how many bytes a record has on the broker, at most."""
-    return len(key or b"") + len(value or b"") + sum(len(name) + len(told or b"") for name, told in headers) + _RECORD_OVERHEAD_BYTES
+    return len(key or b"") + len(value or b"") + sum(len(name) + len(told or b"") for name, told in headers) + RECORD_OVERHEAD_BYTES
 
 
 def original_timestamp(record: Record) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from services.common.deadletter import SPARE_BYTES, bytes_of, dead_letter
+from services.common.deadletter import RECORD_OVERHEAD_BYTES, SPARE_BYTES, bytes_of, dead_letter
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Record
 
@@ -51,7 +51,9 @@ def _refuse(service: str, record: Record, reject: Reject, settled: Settled, max_
 
 def _oversized(outputs: tuple[Output, ...], allowed: int) -> Reject | None:
     for output in outputs:
-        size = bytes_of(output.key, output.value, output.headers)
+        size = len(output.value or b"") + len(output.key or b"") + RECORD_OVERHEAD_BYTES
+        if output.headers:  # most have none, and this runs for each
+            size = bytes_of(output.key, output.value, output.headers)
         if size > allowed:
             return Reject("oversized_output", f"its {output.topic} record has {size} bytes; {allowed} are allowed")
     return None
