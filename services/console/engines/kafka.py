@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.common.errors import GroundswellError
@@ -34,8 +35,8 @@ def fetch() -> Path:
     return lib
 
 
-def properties(node: int, ports: list[tuple[int, int]], logs: Path) -> str:
-    """Return the configuration of *node* (1, 2, …) of a cluster with these (client, controller) *ports*."""
+def properties(node: int, ports: list[tuple[int, int]], logs: Path, more: Mapping[str, object]) -> str:
+    """Return the configuration of *node* (1, 2, …) of a cluster with these (client, controller) *ports*; *more* comes on top."""
     client, controller = ports[node - 1]
     copies = len(ports)
     settings = {
@@ -59,12 +60,13 @@ def properties(node: int, ports: list[tuple[int, int]], logs: Path) -> str:
         "share.coordinator.state.topic.min.isr": max(copies - 1, 1),
         "group.initial.rebalance.delay.ms": 0,
         "broker.session.timeout.ms": 6000,
+        **more,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 
 
-def up(brokers: int) -> str:
-    """Start *brokers* empty brokers on free ports; return their bootstrap servers once all of them answer."""
+def up(brokers: int, more: Mapping[str, object] | None = None) -> str:
+    """Start *brokers* empty brokers, with *more* settings, on free ports; return their bootstrap servers once all of them answer."""
     java = daemon.tool("java", "to run Apache Kafka (17 or newer)")
     lib = fetch()
     down()
@@ -78,7 +80,7 @@ def up(brokers: int) -> str:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         config = folder / "server.properties"
-        config.write_text(properties(node, ports, folder / "data"))
+        config.write_text(properties(node, ports, folder / "data", more or {}))
         daemon.run([java, "-cp", jars, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(config)], folder)
         started.append(_run(node))
         daemon.remember(_PROCESSES, started)

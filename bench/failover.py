@@ -1,0 +1,322 @@
+"""Kills each of three brokers with -9 under load and tells how long outputs stood still, with our worker and with librdkafka beside it.
+
+    GROUNDSWELL_KAFKA_HOME=/tmp/failover python -m bench.failover [--delivery transactions] [--rate 300] [--down 20] [--rounds 1]
+
+Starts a cluster of its own (Java 17, Maven): three brokers, replication 3, min.insync.replicas 2, Apache Kafka's own timeouts. In turn
+the leader of a partition, the active controller, the coordinator of the worker's group and whoever is left are killed, stay down for
+``--down`` seconds and are started again. Exits with 1 where outputs of ours stand still for 15 s or more, or anything acknowledged is lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from services.console.engines import kafka
+from tests.support.worker_process import Tiny, Worker
+
+_LONGEST_SECONDS = 15.0
+_PARTITIONS = 6
+_KEYS = 60
+_QUIET_SECONDS = 10.0
+"""Between a restart and the next kill, once all replicas are in sync again."""
+_PATIENCE_SECONDS = 120.0
+_NODES = (1, 2, 3)
+_BROKER_SESSION_MS = 9000
+"""Apache Kafka's own; ``make kafka`` has a shorter one."""
+
+
+@dataclass
+class Load:
+    """An outside producer, and what became of what it sent."""
+
+    bootstrap: str
+    topic: str
+    rate: float
+    sent: dict[bytes, float] = field(default_factory=dict)
+    """When each value was handed over (epoch seconds)."""
+    acknowledged: set[bytes] = field(default_factory=set)
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> None:
+        """Produce until ``stop``."""
+        options = {"bootstrap.servers": self.bootstrap, "acks": "all", "enable.idempotence": True, "partitioner": "murmur2", "linger.ms": 5}
+        producer = Producer(options)
+        number, begun = 0, time.monotonic()
+        while not self._stop.is_set():
+            value = b"ok|%d" % number
+            self.sent[value] = time.time()
+            producer.produce(self.topic, key=b"%d" % (number % _KEYS), value=value, on_delivery=self._delivered)
+            producer.poll(0)
+            number += 1
+            self._stop.wait(max(begun + number / self.rate - time.monotonic(), 0))
+        producer.flush(_PATIENCE_SECONDS)
+
+    def stop(self) -> None:
+        """End ``run``, which waits for what is under way."""
+        self._stop.set()
+
+    def _delivered(self, error: object, message: object) -> None:
+        if error is None:
+            self.acknowledged.add(message.value())  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """One broker's death."""
+
+    node: int
+    roles: str
+    at: float
+    """Epoch seconds."""
+    until: float
+    """When the next one was about to come."""
+
+
+class Cluster:
+    """Three brokers, seen from outside."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self.bootstrap = bootstrap
+        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+
+    def create(self, *topics: str) -> None:
+        """Create *topics*; the broker says when a record was appended, not its producer."""
+        config = {"message.timestamp.type": "LogAppendTime", "min.insync.replicas": "2"}
+        for made in self._admin.create_topics([NewTopic(name, _PARTITIONS, 3, config=config) for name in topics]).values():
+            made.result()
+
+    def leader(self, topic: str) -> int:
+        """Return who leads partition 0 of *topic*."""
+        return int(self._admin.list_topics(topic, timeout=10).topics[topic].partitions[0].leader)
+
+    def coordinator(self, group: str) -> int:
+        """Return who coordinates *group*."""
+        return int(self._admin.describe_consumer_groups([group])[group].result().coordinator.id)
+
+    def controller(self) -> int:
+        """Return who is the active controller, by the newest election that any node wrote down."""
+        states = [json.loads(path.read_text()) for path in kafka.HOME.glob("node-*/data/__cluster_metadata-0/quorum-state")]
+        return int(max(states, key=lambda state: state["leaderEpoch"])["leaderId"])
+
+    def in_sync(self) -> bool:
+        """Tell whether every partition of every topic has all of its replicas in sync."""
+        topics = self._admin.list_topics(timeout=10).topics.values()
+        return all(len(place.isrs) == len(place.replicas) for topic in topics for place in topic.partitions.values())
+
+
+def _until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            if holds():
+                return
+        except KafkaException as error:
+            print(f"  ({error})", file=sys.stderr)
+        if time.monotonic() > deadline:
+            raise SystemExit(f"not within {_PATIENCE_SECONDS:.0f} s: {what}")
+        time.sleep(0.3)
+
+
+@contextmanager
+def _cluster() -> Iterator[Cluster]:
+    if kafka.running() is not None:
+        raise SystemExit("a cluster runs in this home; name another folder by GROUNDSWELL_KAFKA_HOME")
+    try:
+        yield Cluster(kafka.up(len(_NODES), {"broker.session.timeout.ms": _BROKER_SESSION_MS}))
+    finally:
+        kafka.down()
+
+
+@contextmanager
+def _librdkafka(cluster: Cluster, source: str, target: str) -> Iterator[None]:
+    command = ["--bootstrap", cluster.bootstrap, "--source", source, "--target", target, "--group", "failover-librdkafka"]
+    process = subprocess.Popen([sys.executable, "-m", "bench.rdkafka_echo", *command])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+class Supervisor:
+    """Starts our worker again when it ends, as Kubernetes would."""
+
+    def __init__(self, tiny: Tiny) -> None:
+        self._tiny = tiny
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Supervisor:
+        self._tiny.start()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending.set()
+        self._thread.join()
+
+    @property
+    def workers(self) -> list[Worker]:
+        """Every process so far."""
+        return self._tiny.processes
+
+    def _run(self) -> None:
+        while not self._ending.wait(0.5):
+            if not self.workers[-1].running:
+                self._tiny.start()
+
+
+def _kill_each(cluster: Cluster, tiny: Tiny, given: argparse.Namespace) -> list[Kill]:
+    """Kill whoever holds each role, then whoever was spared, each after the last has caught up."""
+    kills: list[Kill] = []
+    for _ in range(given.rounds):
+        spared = set(_NODES)
+        for wanted in ("leader", "controller", "coordinator", None):
+            if wanted is None and not spared:
+                break
+            holders = {
+                "leader": cluster.leader(tiny.source),
+                "controller": cluster.controller(),
+                "coordinator": cluster.coordinator(tiny.group),
+            }
+            node = holders[wanted] if wanted is not None else min(spared)
+            roles = ", ".join(role for role, holder in holders.items() if holder == node) or "follower of these"
+            print(f"kill -9 node {node} ({roles}), wanted: {wanted or 'the one that was spared'}", flush=True)
+            at = time.time()
+            os.kill(kafka.nodes()[node - 1].pid, signal.SIGKILL)
+            time.sleep(given.down)
+            kafka.start_again(node)
+            _until(cluster.in_sync, "all replicas in sync")
+            time.sleep(_QUIET_SECONDS)
+            spared.discard(node)
+            kills.append(Kill(node, roles, at, time.time()))
+    return kills
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a topic holds in the end."""
+
+    values: Counter[bytes]
+    appended: Mapping[int, list[float]]
+    """When each partition's records were appended (epoch seconds), in order."""
+    first: Mapping[bytes, float]
+    """When each value was first appended."""
+
+    def stall(self, since: float, until: float) -> float:
+        """Return the longest pause in seconds of any partition, of those that began or ended between *since* and *until*."""
+        pauses = [
+            after - before
+            for moments in self.appended.values()
+            for before, after in itertools.pairwise(moments)
+            if after > since and before < until
+        ]
+        return max(pauses, default=until - since)
+
+
+def _read(bootstrap: str, topic: str) -> Seen:
+    """Read all that is committed in *topic*."""
+    options = {
+        "bootstrap.servers": bootstrap,
+        "group.id": "failover-judge",
+        "enable.auto.commit": False,
+        "isolation.level": "read_committed",
+    }
+    consumer = Consumer({**options, "auto.offset.reset": "earliest", "enable.partition.eof": True})
+    consumer.assign([TopicPartition(topic, number, 0) for number in range(_PARTITIONS)])
+    values: Counter[bytes] = Counter()
+    appended: defaultdict[int, list[float]] = defaultdict(list)
+    first: dict[bytes, float] = {}
+    ended: set[int] = set()
+    while len(ended) < _PARTITIONS:
+        for record in consumer.consume(1000, 1.0):
+            if record.error() is not None:
+                ended.add(record.partition())
+                continue
+            at = record.timestamp()[1] / 1000
+            values[record.value()] += 1
+            appended[record.partition()].append(at)
+            first[record.value()] = min(at, first.get(record.value(), at))
+    consumer.close()
+    return Seen(values, appended, first)
+
+
+def _report(name: str, seen: Seen, load: Load, kills: list[Kill]) -> tuple[float, int]:
+    """Print what one loop did; return its longest stall in seconds and how many acknowledged values it lost."""
+    lost = load.acknowledged - seen.values.keys()
+    repeats = sum(count - 1 for count in seen.values.values())
+    delays = sorted(at - load.sent[value] for value, at in seen.first.items() if value in load.sent)
+    stalls = [seen.stall(kill.at, kill.until) for kill in kills]
+    print(f"{name}: lost {len(lost)}, repeats {repeats}, longest delay {delays[-1]:.1f} s (from the producer's call to the output)")
+    for kill, stall in zip(kills, stalls, strict=True):
+        print(f"  {kill.roles:<45} outputs of one partition stood still for {stall:.1f} s")
+    return max(stalls), len(lost)
+
+
+def main() -> None:
+    """Start, hurt, judge."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--delivery", choices=["default", "transactions"], default="default")
+    parser.add_argument("--rate", type=float, default=300.0, help="records a second")
+    parser.add_argument("--down", type=float, default=20.0, help="seconds that a broker stays down")
+    parser.add_argument("--rounds", type=int, default=1)
+    given = parser.parse_args()
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        cluster = stack.enter_context(_cluster())
+        settings = {
+            "TINY_MARKS": "none",
+            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "true",
+            "GROUNDSWELL_KAFKA_TRANSACTIONS": str(given.delivery == "transactions").lower(),
+            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "20000",
+            "GROUNDSWELL_KAFKA_REQUEST_TIMEOUT_MS": "30000",
+        }
+        tiny = stack.enter_context(Tiny(cluster.bootstrap, "failover", folder, settings))
+        other = "failover.librdkafka"
+        cluster.create(tiny.source, tiny.target, tiny.letters, other)
+        load = Load(cluster.bootstrap, tiny.source, given.rate)
+        producing = threading.Thread(target=load.run)
+        workers = stack.enter_context(Supervisor(tiny)).workers
+        stack.enter_context(_librdkafka(cluster, tiny.source, other))
+        producing.start()
+        try:
+            _until(lambda: sum(_read(cluster.bootstrap, tiny.target).values.values()) > given.rate, "at work")
+            time.sleep(_QUIET_SECONDS)
+            kills = _kill_each(cluster, tiny, given)
+        finally:
+            load.stop()
+            producing.join()
+        _until(
+            lambda: load.acknowledged <= _read(cluster.bootstrap, tiny.target).values.keys(), "everything acknowledged is in the outputs"
+        )
+        time.sleep(2)
+        print(f"sent {len(load.sent)}, acknowledged {len(load.acknowledged)}, starts of our worker {len(workers)}")
+        in_source = _read(cluster.bootstrap, tiny.source)
+        missing = len(load.acknowledged - in_source.values.keys())
+        print(f"acknowledged, but not in the source topic: {missing}; appends to one source partition paused for at most", end=" ")
+        print(", ".join(f"{in_source.stall(kill.at, kill.until):.1f} s" for kill in kills))
+        stall, lost = _report(f"ours ({given.delivery})", _read(cluster.bootstrap, tiny.target), load, kills)
+        _report("librdkafka", _read(cluster.bootstrap, other), load, kills)
+    if stall >= _LONGEST_SECONDS or lost or missing:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
