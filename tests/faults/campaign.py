@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from tests.faults.evidence import Evidence
+from tests.faults.fleet import SERVICES
 from tests.faults.folding import fold
-from tests.faults.injections import SUDDEN, Fault, faults_of
+from tests.faults.injections import AHEAD_SECONDS, SUDDEN, Fault, faults_of
 from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
 from tests.faults.world import SETTLE_SECONDS, Engine, World, opened
 
@@ -71,10 +73,10 @@ async def run(
         say: Told of each fault.
         only: The faults to choose from, by name; by default all that the engine allows.
         patches: What ``tests.faults.patched`` does to each process of a service.
-        deadly: Whether one piece of feedback kills whoever groups it.
+        deadly: Whether there is one record for each service that kills its worker every time.
         settle_seconds: So long somebody may be behind afterwards.
     """
-    patches = {**({"dedup": "deadly_text"} if deadly else {}), **(patches or {})}
+    patches = {service: ",".join(_patched(service, patches or {}, deadly=deadly)) for service in SERVICES}
     async with opened(engine, seed, say, patches) as world:
         world.settle_seconds = settle_seconds
         watching = asyncio.create_task(world.watch())
@@ -85,12 +87,20 @@ async def run(
         )
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
+        world.set_clock(AHEAD_SECONDS)  # what was put off by clocks that were ahead is due by now
         settled = await world.settle(_all_told)
         before = await world.judged(settled)
         found = broken(before)
-        if not found:
+        if found:
+            _keep(world, before)
+        else:
             found |= await _again(world, before)
         return _report(world, before, found)
+
+
+def _patched(service: str, patches: Mapping[str, str], *, deadly: bool) -> list[str]:
+    usual = ["clock", f"deadly_{service}"] if deadly else ["clock"]
+    return ["clock", patches[service]] if service in patches else usual
 
 
 async def _load(world: World, seconds: float, *, deadly: bool) -> None:
@@ -144,17 +154,23 @@ def _all_told(evidence: Evidence) -> bool:
 async def _again(world: World, before: Evidence) -> dict[str, list[str]]:
     """Publish everything once more; nothing may change."""
     world.say("everything again")
-    await world.publish(world.load.everything_again())
+    await world.publish(world.load.everything_again(), age_seconds=0.0)
     settled = await world.settle(_all_told)
     after = await world.judged(settled)
     found = broken(after)
+    if found:
+        _keep(world, after)
     words = [*i7_saying_it_again_changes_nothing(before, after)]
     return {"I7": [*words, *found.pop("I7", ())], **found} if words else found
 
 
+def _keep(world: World, evidence: Evidence) -> None:
+    """Keep what was found wanting, to be looked at later."""
+    (world.folder / "evidence.pickle").write_bytes(pickle.dumps(evidence))
+
+
 def _longest_pause_seconds(world: World) -> float:
-    moments = sorted(record.timestamp_ms for record in world.tail.records["feedback.enriched"])
-    return max((later - earlier for earlier, later in pairwise(moments)), default=0) / 1000
+    return max((later - earlier for earlier, later in pairwise(world.enriched_at)), default=0.0)
 
 
 def _report(world: World, evidence: Evidence, found: Mapping[str, list[str]]) -> Report:

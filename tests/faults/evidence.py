@@ -20,8 +20,10 @@ from tests.faults.stores import Stores
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 POISON_KEY = b"poison-"
 """What nobody can use is published under keys that begin so."""
-CRASH_MARK = "this text kills whoever groups it"
-"""Feedback that holds it ends the worker that looks at it, every time."""
+CRASH_MARK = "this kills whoever looks at it"
+"""A text that holds it ends the worker that groups it, every time; a name, the workers that learn of its person."""
+POISON_MARK = "this kills whoever lets it in"
+"""The same at the front door, where a record that nobody can use is poison like any other."""
 _ERRORS = "__connect.errors."
 _COMMANDED = ("ideas.commands", "ideas.status", "people.commands")
 

@@ -58,10 +58,12 @@ class Member:
 
     def send(self, number: signal.Signals) -> bool:
         """Send a signal, unless there is no process at this moment; tell whether there was one."""
-        if self.pid is None:
+        try:
+            if self.pid is not None:
+                os.kill(self.pid, number)
+        except ProcessLookupError:  # it has just ended
             return False
-        os.kill(self.pid, number)
-        return True
+        return self.pid is not None
 
     def is_asleep(self) -> bool:
         """Tell whether the process was stopped by SIGSTOP."""

@@ -15,13 +15,16 @@ from services.console.lag import consumed_topics
 from tests.faults.fleet import SERVICES, Member
 from tests.faults.patched import CRASH_POINTS, MAIL_POINTS
 from tests.faults.smtp import MOODS
-from tests.faults.world import World
+from tests.faults.world import DAY_SECONDS, World
 
 Fault: TypeAlias = Callable[[World], Awaitable[None]]
 
 REBUILT = ("dedup",)
 """Whose store is a function of one log that is kept for ever. The segmenter joins several, whose interleaving only its store knows."""
 _ATTEMPTS = 5
+AHEAD_SECONDS = 3_590
+"""A clock that is so much ahead; beyond an hour Kafka itself refuses what is published by it."""
+_CLOCK_SECONDS = 3.0
 _MOOD_SECONDS = 5.0
 _AWAY_SECONDS = (3.0, 12.0)
 _SLOW_SECONDS = 6.0
@@ -176,6 +179,35 @@ async def duplicates(world: World) -> None:
     await world.publish(world.load.duplicates(40))
 
 
+async def late_duplicates(world: World) -> None:
+    """Publish what was published before once more, a day late."""
+    world.say("duplicates, a day late")
+    await world.publish(world.load.duplicates(40), age_seconds=0.0)
+
+
+async def wrong_outside_clock(world: World) -> None:
+    """Publish new feedback by a clock that is an hour ahead of the other producers', and by one that is an hour behind."""
+    world.say("producers disagree about the time")
+    for wrong_by in (AHEAD_SECONDS, -AHEAD_SECONDS):
+        await world.publish(world.load.feedback(8), age_seconds=DAY_SECONDS - wrong_by)
+
+
+async def wrong_clock(world: World) -> None:
+    """Put every worker's clock an hour ahead, then two hours back, then right."""
+    for wrong_by in (AHEAD_SECONDS, -AHEAD_SECONDS, 0):
+        world.say(f"the clocks are wrong by {wrong_by} s")
+        world.set_clock(wrong_by)
+        await asyncio.sleep(_CLOCK_SECONDS)
+
+
+async def disk_full(world: World) -> None:
+    """Leave the stores no byte of disk for a while."""
+    world.say("the disk is full")
+    world.disk.fill()
+    await asyncio.sleep(world.rng.uniform(*_AWAY_SECONDS))
+    world.disk.clear()
+
+
 async def offsets_reset(world: World) -> None:
     """Stop a service, set its group back to the beginning, start it."""
     service = world.rng.choice(SERVICES)
@@ -218,6 +250,9 @@ EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
     "mail server": (mail_server, 3),
     "poison": (poison, 2),
     "duplicates": (duplicates, 2),
+    "late duplicates": (late_duplicates, 1),
+    "wrong outside clock": (wrong_outside_clock, 1),
+    "wrong clock": (wrong_clock, 2),
     "offsets reset": (offsets_reset, 1),
     "store lost": (store_lost, 1),
 }
@@ -236,9 +271,13 @@ WITH_OUR_BROKER: Mapping[str, tuple[Fault, int]] = {"broker restart": (broker_re
 """Those that need a broker that was started by ``services.console.engines.kafka``."""
 
 
+WITH_OUR_DISK: Mapping[str, tuple[Fault, int]] = {"disk full": (disk_full, 2)}
+"""Those that need stores that are files on a disk that we may fill."""
+
+
 def faults_of(world: World) -> Mapping[str, tuple[Fault, int]]:
     """Return the faults that *world* can suffer."""
     if world.engine == "embedded":
-        return EVERYWHERE
+        return {**EVERYWHERE, **(WITH_OUR_DISK if world.disk.mounted else {})}
     ours = world.kafka.bootstrap_servers == kafka.running()
     return {**EVERYWHERE, **WITH_SERVERS, **(WITH_OUR_BROKER if ours else {})}

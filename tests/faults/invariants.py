@@ -189,12 +189,15 @@ def i6_dead_letters_are_the_poison(evidence: Evidence) -> Iterator[str]:
     for place in poison.keys() & letters.keys():
         if (poison[place].key, poison[place].value) != (letters[place].key, letters[place].value):
             yield f"the dead letter of {place} is not what was published"
-    deadly = {row.raw.key for row in evidence.rows("board.events") if CRASH_MARK in (row.fields.get("text") or "")}
-    given_up = {letter.key for _, letter in evidence.letters.get("dedup", ())}
-    yield from (f"{key!r} of board.events kills its worker and was not dead-lettered" for key in deadly - given_up)
-    yield from (f"{key!r} of board.events was dead-lettered and is no poison" for key in given_up - deadly)
-    for service in ("segmenter", "notifier"):
-        yield from (f"{place} was dead-lettered by the {service}" for place, _ in evidence.letters.get(service, ()))
+    for service, topic, field in (
+        ("dedup", "board.events", "text"),
+        ("segmenter", "people.events", "name"),
+        ("notifier", "people.events", "name"),
+    ):
+        deadly = {row.raw.key for row in evidence.rows(topic) if CRASH_MARK in (row.fields.get(field) or "")}
+        given_up = {letter.key for _, letter in evidence.letters.get(service, ())}
+        yield from (f"{key!r} of {topic} kills the {service} and was not dead-lettered" for key in deadly - given_up)
+        yield from (f"{key!r} of {topic} was dead-lettered by the {service} and is no poison" for key in given_up - deadly)
 
 
 def i7_states_are_the_fold(evidence: Evidence) -> Iterator[str]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from services.common.records import Output
-from tests.faults.evidence import CRASH_MARK, POISON_KEY
+from tests.faults.evidence import CRASH_MARK, POISON_KEY, POISON_MARK
 
 WORKSPACE = "faults"
 _BOARDS = 6
@@ -74,8 +74,12 @@ class Load:
         return [self._poisoned() for _ in range(count)]
 
     def deadly(self) -> list[Output]:
-        """Return a piece of feedback that kills the worker that groups it."""
-        return self._remember([self._said(CRASH_MARK)])
+        """Return a record for each service that kills its worker, every time: one at the front door, one to group, one to know."""
+        stranger = {"id": "crm-deadly", "email": "deadly@example.com", "name": CRASH_MARK}
+        front = {"id": "deadly", "workspace": WORKSPACE, "board": "b0", "text": POISON_MARK, "author": {"email": _email(0)}}
+        key = POISON_KEY + b"deadly"
+        made = [self._said(CRASH_MARK), self._output("people.raw", "crm-deadly", stranger)]
+        return [*self._remember(made), Output("feedback.raw", key, json.dumps(front).encode(), key)]
 
     def shipped(self, idea_id: str, board: str) -> list[Output]:
         """Return the news that *idea_id* shipped."""
@@ -119,7 +123,7 @@ class Load:
     def _poisoned(self) -> Output:
         self._number += 1
         number, place = str(self._number).encode(), {"workspace": WORKSPACE, "board": "b0"}
-        kinds = (
+        kinds: tuple[bytes | None, ...] = (
             b"{garbage " + number,
             b"\x00\x00\x01\xe2\x40" + number,  # framed, by a schema that nobody registered
             b"\x00\x00\x00\x00\x01" + number,  # framed, by another topic's schema
@@ -130,7 +134,15 @@ class Load:
             json.dumps({"id": f"bad-{self._number}", **place, "text": "?"}).encode().replace(b"?", b"\xc3\x28"),
         )
         key = POISON_KEY + number
+        if self._rng.randrange(len(kinds) + 1) == 0:
+            return Output("people.raw", key, self._growing(), key)
         return Output("feedback.raw", key, self._rng.choice(kinds), key)
+
+    def _growing(self) -> bytes:
+        """Return a profile that may come in, and whose event is too large to go out: its numbers are written out in full."""
+        body = {"id": f"bad-{self._number}", "workspace": WORKSPACE, "email": f"bad{self._number}@example.com", "updated_at": _moment(0)}
+        traits = ",".join(f'"t{number}":1E15' for number in range(60_000))
+        return json.dumps({**body, "traits": {}}).replace("{}", "{" + traits + "}").encode()
 
     def _output(self, topic: str, key: str, body: Mapping[str, object]) -> Output:
         said = {"workspace": WORKSPACE, "updated_at": _moment(self._number), **body}

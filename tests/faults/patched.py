@@ -32,7 +32,7 @@ from services.ingest.handler import Handler as Ingest
 from services.notifier.domain import board, telling
 from services.notifier.handler.people import PeopleHandler
 from services.segmenter.handler.people import People
-from tests.faults.evidence import CRASH_MARK
+from tests.faults.evidence import CRASH_MARK, POISON_MARK
 
 Patch = Callable[[int], None]
 CLOCK = "GROUNDSWELL_FAULTS_CLOCK"
@@ -118,14 +118,14 @@ def _around_mail(*, after: bool) -> Patch:
     return patch
 
 
-def _deadly(owner: Any, method: str, field: str) -> Patch:
-    """Whoever handles an event whose *field* holds the mark raises what nobody expects, every time."""
+def _deadly(owner: Any, method: str, field: str, mark: str = CRASH_MARK) -> Patch:
+    """Whoever handles an event whose *field* holds *mark* raises what nobody expects, every time."""
 
     def patch(_times: int) -> None:
         original = getattr(owner, method)
 
         async def handle(self: Any, batch: Any) -> Any:
-            if any(CRASH_MARK in (getattr(received.event, field, None) or "") for received in batch):
+            if any(mark in (getattr(received.event, field, None) or "") for received in batch):
                 raise ZeroDivisionError
             return await original(self, batch)
 
@@ -207,12 +207,12 @@ def _no_pointers(_times: int) -> None:
 
 
 DEADLY: dict[str, Patch] = {
-    "ingest": _deadly(Ingest, "handle", "text"),
+    "ingest": _deadly(Ingest, "handle", "text", POISON_MARK),
     "dedup": _deadly(DedupHandler, "handle", "text"),
     "segmenter": _deadly(People, "events", "name"),
     "notifier": _deadly(PeopleHandler, "handle", "name"),
 }
-"""What in each service dies of the mark."""
+"""What in each service dies of a mark."""
 PATCHES: dict[str, Patch] = {
     "before_store": _around_store(after=False),
     "after_store": _around_store(after=True),

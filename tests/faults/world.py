@@ -9,7 +9,7 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +21,7 @@ import pymongo
 from aiokafka.errors import KafkaError
 
 from services.common.errors import ConfigurationError, GroundswellError
+from services.common.kafka import partition_of
 from services.common.records import Output
 from services.common.settings import KafkaSettings
 from services.console.cluster import Cluster, Tail
@@ -31,11 +32,13 @@ from services.console.engines import kafka as engine_kafka
 from services.console.lag import acknowledged, lags
 from services.console.publishing import chunks
 from services.console.topics import apply_topics, wanted_topics
-from tests.faults.evidence import Evidence, Sample
+from tests.faults.evidence import Evidence, Place, Sample
 from tests.faults.fleet import SERVICES, Fleet
 from tests.faults.load import Load
+from tests.faults.patched import CLOCK
 from tests.faults.smtp import MoodySink
 from tests.faults.stores import read_mongo, read_sqlite
+from tests.support.disk import SmallDisk
 from tests.support.fresh import empty_kafka
 from tests.support.proxy import TcpProxy
 
@@ -46,6 +49,8 @@ PARTITIONS = 4
 SESSION_SECONDS = {"embedded": 6, "real": 6}
 SETTLE_SECONDS = 120.0
 """So long after the last fault, at most, somebody may be behind."""
+DAY_SECONDS = 86_400.0
+DISK_BYTES = 64 * 1024 * 1024
 _LOOK_SECONDS = 0.3
 _TROUBLE = (GroundswellError, KafkaError, OSError, TimeoutError)
 MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
@@ -83,10 +88,16 @@ class World:
     rng: random.Random
     load: Load
     say: Callable[[str], None]
+    disk: SmallDisk
+    """Where the stores lie that are files."""
     settle_seconds: float = SETTLE_SECONDS
     samples: list[Sample] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
     """How often each fault was injected."""
+    enriched_at: list[float] = field(default_factory=list)
+    """When the last topic that a record reaches was seen to have grown (monotonic seconds)."""
+    _enriched: int = 0
+    _partitions: dict[str, int] = field(default_factory=dict)
     cluster: Cluster = field(init=False)
     tail: Tail = field(init=False)
 
@@ -108,15 +119,31 @@ class World:
         """Note that *fault* was injected."""
         self.counts[fault] = self.counts.get(fault, 0) + 1
 
-    async def publish(self, outputs: list[Output]) -> None:
-        """Publish from outside; while the broker is away, again and again, as a producer that wants to lose nothing does."""
+    def set_clock(self, seconds: int) -> None:
+        """Let the clock of every worker be wrong by *seconds*."""
+        _clock_file(self.folder).write_text(str(seconds))
+
+    async def publish(self, outputs: list[Output], *, age_seconds: float = DAY_SECONDS) -> None:
+        """Publish from outside; while the broker is away, again and again, as a producer that wants to lose nothing does.
+
+        The outside world publishes with its own clock, by default a day ago, so that what comes again may come a day late.
+        """
         for chunk in chunks(outputs):
             while True:
                 try:
-                    await self.cluster.publish(chunk)
+                    await self._put(chunk, int((time.time() - age_seconds) * 1000))
                     break
                 except _TROUBLE:
                     await asyncio.sleep(0.5)
+
+    async def _put(self, outputs: Sequence[Output], moment_ms: int) -> None:
+        if not self._partitions:
+            self._partitions = await self.cluster.topics()
+        by_place: dict[Place, list[Output]] = {}
+        for output in outputs:
+            place = (output.topic, partition_of(output.partition_key, self._partitions[output.topic]))
+            by_place.setdefault(place, []).append(output)
+        await asyncio.gather(*(self.cluster.put(place, part, [moment_ms] * len(part)) for place, part in by_place.items()))
 
     async def look(self) -> int | None:
         """Take a sample; return how many records are behind, or None while the broker does not say."""
@@ -133,7 +160,14 @@ class World:
         flat = {(service, *place): at for service, places in positions.items() for place, at in places.items()}
         self.samples.append(Sample(flat, ends))
         self.fleet.measure()
+        self._note_progress()
         return sum(entry.lag for entry in lags(positions, ends))
+
+    def _note_progress(self) -> None:
+        told = len(self.tail.records["feedback.enriched"])
+        if told > self._enriched:
+            self._enriched = told
+            self.enriched_at.append(time.monotonic())
 
     async def watch(self) -> None:
         """Take samples until cancelled."""
@@ -185,8 +219,9 @@ async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches:
         stack.enter_context(sink)
         (folder / "mail.jsonl").touch()
         run = uuid.uuid4().hex[:8]
+        disk = stack.enter_context(SmallDisk(folder / "data", DISK_BYTES))
         fleet = Fleet(folder, lambda service: _environment(engine, kafka, folder, sink.port) | _store(service, store, run), patches or {})
-        world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say)
+        world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say, disk)
         world.cluster = await stack.enter_async_context(Cluster(kafka))
         await apply_topics(world.cluster, partitions=PARTITIONS, replication=len(kafka.bootstrap_servers.split(",")))
         world.tail = await stack.enter_async_context(await world.cluster.tail(sorted(wanted_topics())))
@@ -194,6 +229,10 @@ async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches:
         for service in SERVICES:
             await fleet.scale(service, 1)
         yield world
+
+
+def _clock_file(folder: Path) -> Path:
+    return folder / "clock"
 
 
 def _broker(engine: Engine, folder: Path, stack: AsyncExitStack) -> KafkaSettings:
@@ -214,6 +253,7 @@ def _environment(engine: Engine, kafka: KafkaSettings, folder: Path, smtp_port: 
         "GROUNDSWELL_BATCH_RECORDS": "40",
         "GROUNDSWELL_STOP_SECONDS": "10",
         "GROUNDSWELL_MODEL_CACHE": os.environ.get("GROUNDSWELL_MODEL_CACHE", str(MODELS)),
+        CLOCK: str(_clock_file(folder)),
         "GROUNDSWELL_SMTP_PORT": str(smtp_port),
         "GROUNDSWELL_SMTP_TIMEOUT_SECONDS": "3",
         "GROUNDSWELL_SMTP_BATCH_SECONDS": "5",
