@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from services.common.errors import ConfigurationError
 from services.common.paths import EXAMPLES
+from services.segmenter.domain.compiling import compiled_rule
 from services.segmenter.domain.definition import UNKNOWN
-from services.segmenter.domain.loading import compiled_rule, load_definition
+from services.segmenter.domain.loading import load_definition
 from services.segmenter.domain.recency import DAY, Recency, days_since
 from tests.unit.segmenter_world import define
 
@@ -84,7 +85,7 @@ def test_a_trait_of_another_type_is_no_error(tmp_path: Path) -> None:
         (one_rule("'true'", "      - segment: hit\n        when: 'false'\n"), 7, "a second rule for this segment"),
         (one_rule("'true'").replace("hit", "unknown"), 5, "kept for people without a profile"),
         (one_rule("'true'").replace("miss", "unknown"), 7, "kept for people without a profile"),
-        (one_rule("'true'").replace("    default: miss\n", ""), 3, "schemes.plan.default"),
+        (one_rule("'true'").replace("    default: miss\n", ""), 3, "schemes.plan: expected `default`"),
         (one_rule("'true'") + one_rule("'true'").split("schemes:\n")[1], 8, "a second scheme of this name"),
         (one_rule("'true'") + "    name: again\n", 8, "stands here a second time"),
         (one_rule("'true'") + "    ownr: x\n", 8, "schemes.plan.ownr"),

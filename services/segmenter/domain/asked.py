@@ -9,7 +9,8 @@ from typing import Literal
 
 from services.common.clock import Micros
 from services.segmenter.domain.mentions import Asked
-from services.segmenter.domain.occurrences import DAY, Window
+from services.segmenter.domain.occurrences import Window
+from services.segmenter.domain.recency import DAY
 from services.segmenter.domain.terms import Subject, Test, Value
 
 _Z = 1.959963984540054

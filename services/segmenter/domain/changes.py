@@ -13,8 +13,8 @@ from services.common.clock import Micros
 from services.common.events import Event, PersonEvent, PersonSegments, SegmenterWork, SegmentTransition
 from services.common.ids import make_id
 from services.segmenter.domain.cards import AccountCard
-from services.segmenter.domain.definition import Definition
-from services.segmenter.domain.facts import Facts, variables
+from services.segmenter.domain.definition import Definition, Held
+from services.segmenter.domain.facts import Facts
 from services.segmenter.domain.inputs import DueMoment, PersonInput, cause_of, happened_at, is_stale, state_of, take_in
 from services.segmenter.domain.person import PersonState, Said, Why, next_card
 from services.segmenter.domain.work import Cause
@@ -134,9 +134,8 @@ def _evaluate(state: PersonState, facts: Facts, world: World, as_of: Micros) -> 
     state.next_check_at = None
     if state.pointer is None and facts.profile is not None:
         account = {} if state.account is None else state.account.variables()
-        state.segments = world.definition.evaluate(variables(facts, account, as_of))
-        moments = {name: (seen.first_seen, seen.last_seen) for name, seen in facts.activity.items()}
-        state.next_check_at = world.definition.next_change(moments, as_of)
+        found = world.definition.evaluate_person(facts, account, as_of, Held(state.segments or {}, state.since))
+        state.segments, state.since, state.next_check_at = found.segments, found.since, found.next_check_at
     elif state.pointer is None and state.segments is not None:
         state.segments = world.definition.unknown()
     state.evaluated_at = as_of

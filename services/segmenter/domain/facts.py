@@ -11,13 +11,11 @@ import orjson
 from services.common.clock import Micros
 from services.common.events import PersonEvent
 from services.segmenter.domain.mentions import Asked, asked, newest
-from services.segmenter.domain.occurrences import DAY, KEPT_DAYS, Activity, occurrence, restored
-from services.segmenter.domain.recency import days_since
+from services.segmenter.domain.occurrences import KEPT_DAYS, Activity, occurrence, restored
+from services.segmenter.domain.recency import DAY, days_since
 
 _KEPT_NAMES = 256
 """Activities and questions of a person: beyond it, those that come first in the alphabet (so that arrival does not matter)."""
-_KEPT_BUCKETS = 4_096
-"""Days with activity, over all of a person's activities: beyond it, the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +41,11 @@ class Answer:
     def certainty(self) -> float:
         """The confidence, 0-1; an answer without one was given by the person, and is certain."""
         return 1.0 if self.confidence is None else self.confidence
+
+    def holds(self, as_of: Micros, days: int | None, confidence: float) -> bool:
+        """Tell whether it says anything, is at most *days* old (None: of any age) and at least as certain as *confidence*."""
+        is_fresh = days is None or as_of < self.answered_at + days * DAY
+        return self.value is not None and is_fresh and self.certainty >= confidence
 
 
 @dataclass(slots=True)
@@ -83,9 +86,6 @@ class Facts:
         known = self.activity.get(name)
         self.activity[name] = (seen if known is None else known.plus(seen)).since(oldest_day)
         _keep_first(self.activity)
-        if sum(len(activity.days) for activity in self.activity.values()) > _KEPT_BUCKETS:
-            day, least = min((activity.days[0][0], other) for other, activity in self.activity.items() if activity.days)
-            self.activity[least] = self.activity[least].since(day + 1)
 
     @classmethod
     def load(cls, raw: Mapping[str, Any]) -> Facts:
@@ -141,15 +141,18 @@ def together(family: Iterable[tuple[str, Facts]]) -> Facts:
         for name, given in facts.answers.items():
             if name not in merged.answers or given.answered_at > merged.answers[name].answered_at:
                 merged.answers[name] = given
-        merged.asked |= facts.asked
+        merged.asked = newest({**merged.asked, **facts.asked})
     merged.boards = sorted({board for _, facts in members for board in facts.boards})
     return merged
 
 
-def variables(facts: Facts, account: Mapping[str, Any], as_of: Micros) -> dict[str, Any]:
+def variables(
+    facts: Facts, account: Mapping[str, Any], as_of: Micros, answer_days: int | None = None, answer_confidence: float = 0.0
+) -> dict[str, Any]:
     """Return the CEL variables of a person as of a moment; what is not known is left out, so that no rule matches by it.
 
-    *account* is the variable of that name, empty where the person has none.
+    *account* is the variable of that name, empty where the person has none. Answers hold for *answer_days*, those of at least
+    *answer_confidence*.
     """
     profile = facts.profile
     person: dict[str, Any] = {"traits": {}}
@@ -168,5 +171,5 @@ def variables(facts: Facts, account: Mapping[str, Any], as_of: Micros) -> dict[s
             }
             for name, seen in facts.activity.items()
         },
-        "answers": {name: given.value for name, given in facts.answers.items() if given.value is not None},
+        "answers": {name: given.value for name, given in facts.answers.items() if given.holds(as_of, answer_days, answer_confidence)},
     }

@@ -2,133 +2,44 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-import cel
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from services.common.errors import ConfigurationError
-from services.segmenter.domain.definition import UNKNOWN, Definition, Rule, Scheme, Texts
-from services.segmenter.domain.recency import Recency
+from services.segmenter.domain.compiling import compiled
+from services.segmenter.domain.definition import UNKNOWN, Condition, Definition, Rule, Scheme
+from services.segmenter.domain.format import RfmSpec, RuleSpec, SchemeSpec, SegmentsFile
+from services.segmenter.domain.helpers import Settings, Terms
+from services.segmenter.domain.occurrences import Window
+from services.segmenter.domain.recency import DAY, NO_RECENCY
+from services.segmenter.domain.tokens import tokens_of
+from services.segmenter.domain.worth import Clv, Grid
+from services.segmenter.domain.yaml_places import Places, Where
 
-_NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
-_DEPTH = 10
-_VARIABLES = frozenset({"person", "account", "activity", "answers"})
-_FUNCTIONS = frozenset(
-    {
-        "size", "contains", "startsWith", "endsWith", "matches", "string", "int", "uint", "double", "bool", "bytes", "type", "dyn",
-        "min", "max", "timestamp", "duration", "getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear",
-        "getHours", "getMinutes", "getSeconds", "getMilliseconds",
-    }
-)  # fmt: skip
-_BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
-_SAMPLE = {
-    "person": {"name": "Ann", "language": "en", "traits": {}},
-    "account": {"plan": "free", "mrr": 1.0, "employees": 1, "industry": "x", "region": "x", "traits": {}},
-    "activity": {},
-    "answers": {},
-}
-
-
-class _Named(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    segment: str = Field(pattern=_NAME)
-    owner: str | None = None
-    goal: str | None = None
-    action: str | None = None
-
-    def texts(self) -> Texts:
-        """Return what the segment is for."""
-        return Texts(self.owner, self.goal, self.action)
-
-
-class _Rule(_Named):
-    when: str = Field(min_length=1)
-
-
-class _Scheme(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    name: str = Field(pattern=_NAME)
-    scope: str = Field(default="person", pattern="^person$")
-    rules: list[_Rule] = Field(min_length=1, max_length=1000)
-    default: _Named
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    version: str = Field(min_length=1, max_length=100)
-    schemes: list[_Scheme] = Field(min_length=1, max_length=200)
-
-
-class _Places:
-    """Remembers the line of every value of a YAML document, by its path."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.lines: dict[tuple[str | int, ...], int] = {}
-
-    def value(self, node: yaml.Node, where: tuple[str | int, ...] = ()) -> Any:
-        """Return the plain value of *node*; a key that stands twice is refused."""
-        self.lines[where] = node.start_mark.line + 1
-        if len(where) > _DEPTH:
-            self.refuse(node.start_mark.line + 1, where[:3], "nested too deeply, or an alias that contains itself")
-        if isinstance(node, yaml.MappingNode):
-            found: dict[str, Any] = {}
-            for key, child in node.value:
-                name = str(key.value)
-                if name in found:
-                    self.refuse(key.start_mark.line + 1, where, f"{name!r} stands here a second time")
-                found[name] = self.value(child, (*where, name))
-                self.lines[*where, name] = key.start_mark.line + 1
-            return found
-        if isinstance(node, yaml.SequenceNode):
-            return [self.value(child, (*where, index)) for index, child in enumerate(node.value)]
-        return None if node.tag == "tag:yaml.org,2002:null" else str(node.value)
-
-    def line(self, where: tuple[str | int, ...]) -> int:
-        """Return the line of *where*, or of the nearest thing around it."""
-        while where not in self.lines:
-            where = where[:-1]
-        return self.lines[where]
-
-    def refuse(self, line: int, where: tuple[str | int, ...], fault: str) -> NoReturn:
-        """Raise the ConfigurationError that names file, line and place."""
-        place = ".".join(str(part) for part in where)
-        raise ConfigurationError(f"{self.path}:{line}: {place + ': ' if place else ''}{fault}")
+_PERSONAL = frozenset({"person", "activity", "answers", "answer", "inferred", "asked", "rfm"})
+"""Names that a scheme of accounts may not use: they differ between the people of an account."""
+YES, NO = "yes", "no"
+_MOST_TAGS = 500
 
 
 def load_definition(path: Path) -> Definition:
     """Read and compile the definition in *path*.
 
     Raises:
-        ConfigurationError: Names file, line, scheme and rule, and says what to do.
+        ConfigurationError: Names file, line, scheme and rule of everything that is wrong, a line each, and says what to do.
     """
+    places = Places.read(path)
+    places.raw = _with_default_mappings(places.raw)
     try:
-        node = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}; set GROUNDSWELL_SEGMENTS_FILE") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = 1 if mark is None else mark.line + 1
-        raise ConfigurationError(f"{path}:{line}: no valid YAML: {getattr(error, 'problem', None) or error}") from error
-    if node is None:
-        raise ConfigurationError(f"{path}:1: is empty; expected version and schemes")
-    places = _Places(path)
-    raw = _with_default_mappings(places.value(node))
-    try:
-        file = _File.model_validate(raw)
+        file = SegmentsFile.model_validate(places.raw)
     except ValidationError as error:
-        fault = error.errors()[0]
-        where = tuple(fault["loc"])
-        places.refuse(places.line(where), _named(where, raw), fault["msg"])
-    return _compiled(file, places)
+        for fault in error.errors():
+            places.fault(fault["loc"], str(fault["msg"]).removeprefix("Value error, "))
+        places.judged()
+        raise AssertionError from error  # a validation error has at least one fault
+    return _Compiler(file, places).definition()
 
 
 def _with_default_mappings(raw: Any) -> Any:
@@ -140,77 +51,136 @@ def _with_default_mappings(raw: Any) -> Any:
     return raw
 
 
-def _named(where: tuple[str | int, ...], raw: Any) -> tuple[str | int, ...]:
-    """Return *where* with the names of scheme and segment in place of their numbers."""
-    shown: list[str | int] = []
-    for part in where:
+class _Compiler:
+    def __init__(self, file: SegmentsFile, places: Places) -> None:
+        self._file = file
+        self._places = places
+        clv, answers = file.clv, file.answers
+        self._terms = Terms(
+            Settings(
+                lists=_expanded(file.lists, places),
+                grid=None if file.rfm is None else _grid(file.rfm),
+                clv=None if clv is None else Clv(clv.margin, clv.retention, clv.discount, clv.activity or (), Window(clv.window)),
+                answer_days=answers.expire,
+                answer_confidence=answers.confidence,
+            )
+        )
+        self._conditions: list[Condition] = []
+
+    def definition(self) -> Definition:
+        """Return the definition.
+
+        Raises:
+            ConfigurationError: Something is wrong.
+        """
+        schemes: list[Scheme] = []
+        for number, spec in enumerate(self._file.schemes):
+            if spec.name in {other.name for other in self._file.schemes[:number]}:
+                self._places.fault(("schemes", number, "name"), "a second scheme of this name; rename one")
+            schemes += self._tags(spec, ("schemes", number)) if spec.tags is not None else [self._scheme(spec, ("schemes", number))]
+        if len(schemes) > _MOST_TAGS:
+            self._places.fault(("schemes",), f"{len(schemes)} schemes and tags; at most {_MOST_TAGS} are evaluated")
+        self._places.judged()
+        recency = NO_RECENCY
+        for condition in self._conditions:
+            recency = recency.plus(condition.recency)
+        return Definition(
+            version=self._file.version,
+            schemes=tuple(schemes),
+            watches=self._terms.watches(),
+            answer_days=self._file.answers.expire,
+            answer_confidence=self._file.answers.confidence,
+            recency=recency,
+            uses_answers=any("answers" in condition.program.variables() for condition in self._conditions),
+        )
+
+    def _scheme(self, spec: SchemeSpec, where: Where) -> Scheme:
+        assert spec.rules is not None, "checked when the file was read"
+        assert spec.default is not None, "checked when the file was read"
+        self._refuse_reserved(spec.default.segment, (*where, "default"))
+        names = {rule.segment for rule in spec.rules} | {spec.default.segment}
+        seen: dict[str, int] = {}
+        for number, rule in enumerate(spec.rules):
+            place = (*where, "rules", number)
+            if rule.segment in seen:
+                fault = f"a second rule for this segment, the first is in line {seen[rule.segment]}; join their conditions with ||"
+                self._places.fault((*place, "segment"), fault)
+            seen.setdefault(rule.segment, self._places.line((*place, "segment")))
+            self._refuse_reserved(rule.segment, (*place, "segment"))
+            if strange := sorted(set(rule.after) - names):
+                self._places.fault(
+                    (*place, "after"), f"no segment of this scheme is called {strange[0]!r}; there are {', '.join(sorted(names))}"
+                )
+        rules = tuple(self._rules(spec, spec.rules, (*where, "rules")))
+        return Scheme(spec.name, rules, spec.default.segment, spec.default.texts(), spec.scope)
+
+    def _tags(self, spec: SchemeSpec, where: Where) -> Iterator[Scheme]:
+        """Yield a scheme of yes and no for each tag: so tags overlap, and everything else is as with any scheme."""
+        tags = spec.tags or ()
+        for number, tag in enumerate(tags):
+            if tag.segment in {other.segment for other in tags[:number]}:
+                self._places.fault((*where, "tags", number, "segment"), "a second tag of this name; join their conditions with ||")
+            if tag.after:
+                self._places.fault((*where, "tags", number, "after"), "a tag follows no other segment; use `rules`")
+        for tag, rule in zip(tags, self._rules(spec, tags, (*where, "tags")), strict=True):
+            only = Rule(YES, rule.when, rule.texts, rule.stay, frozenset(), rule.dwell_days)
+            yield Scheme(f"{spec.name}.{tag.segment}", (only,), NO, rule.texts, spec.scope, spec.name)
+
+    def _rules(self, scheme: SchemeSpec, specs: Sequence[RuleSpec], where: Where) -> Iterator[Rule]:
+        for number, spec in enumerate(specs):
+            when = self._condition(spec.when, scheme, (*where, number, "when"))
+            stay = None if spec.stay is None else self._condition(spec.stay, scheme, (*where, number, "stay"))
+            yield Rule(spec.segment, when, spec.texts(), stay, frozenset(spec.after), spec.dwell or scheme.dwell or 0)
+
+    def _condition(self, source: str, scheme: SchemeSpec, where: Where) -> Condition:
         try:
-            raw = raw[part]
-        except (KeyError, IndexError, TypeError):
-            raw = None
-        name = (raw.get("name") or raw.get("segment")) if isinstance(part, int) and isinstance(raw, dict) else None
-        shown.append(str(name) if name else part)
-    return tuple(shown)
-
-
-def _compiled(file: _File, places: _Places) -> Definition:
-    schemes: list[Scheme] = []
-    for number, scheme in enumerate(file.schemes):
-        where = ("schemes", number)
-        if scheme.name in {known.name for known in schemes}:
-            places.refuse(places.line((*where, "name")), ("schemes", scheme.name), "a second scheme of this name; rename one")
-        _refuse_reserved(scheme.default.segment, places, (*where, "default"), scheme.name)
-        rules = tuple(_rules(scheme, where, places))
-        schemes.append(Scheme(scheme.name, rules, scheme.default.segment, scheme.default.texts()))
-    return Definition(file.version, tuple(schemes))
-
-
-def _rules(scheme: _Scheme, where: tuple[str | int, ...], places: _Places) -> Iterator[Rule]:
-    seen: dict[str, int] = {}
-    for number, rule in enumerate(scheme.rules):
-        line = places.line((*where, "rules", number, "segment"))
-        if rule.segment in seen:
-            fault = f"a second rule for this segment, the first is in line {seen[rule.segment]}; join their conditions with ||"
-            places.refuse(line, ("schemes", scheme.name, "rules", rule.segment), fault)
-        seen[rule.segment] = line
-        _refuse_reserved(rule.segment, places, (*where, "rules", number, "segment"), scheme.name)
-        try:
-            program = compiled_rule(rule.when)
+            if scheme.scope == "account":
+                _refuse_personal(source)
+            condition = compiled(source, self._terms)
         except ValueError as error:
-            at = places.line((*where, "rules", number, "when"))
-            places.refuse(at, ("schemes", scheme.name, "rules", rule.segment, "when"), str(error))
-        yield Rule(rule.segment, rule.when, program, Recency.of(rule.when), rule.texts())
+            self._places.fault(where, str(error))
+            return Condition(source, None)
+        self._conditions.append(condition)
+        return condition
+
+    def _refuse_reserved(self, segment: str, where: Where) -> None:
+        if segment == UNKNOWN:
+            self._places.fault(where, f"{UNKNOWN!r} is kept for people without a profile; choose another name")
 
 
-def _refuse_reserved(segment: str, places: _Places, where: tuple[str | int, ...], scheme: str) -> None:
-    if segment == UNKNOWN:
-        places.refuse(places.line(where), ("schemes", scheme), f"{UNKNOWN!r} is kept for people without a profile; choose another name")
+def _refuse_personal(source: str) -> None:
+    tokens = tokens_of(source)
+    for place, token in enumerate(tokens):
+        is_member = place > 0 and tokens[place - 1].text == "."
+        if token.kind == "name" and token.text in _PERSONAL and not is_member:
+            raise ValueError(f"{token.text} differs between the people of an account; a scheme of `scope: account` may use account alone")
 
 
-def compiled_rule(source: str) -> Any:
-    """Return the compiled program of a rule's condition.
-
-    Raises:
-        ValueError: It is no CEL, names something that does not exist, or can be seen not to be a yes-or-no question.
-    """
-    try:
-        program = cel.compile(source)
-    except ValueError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-    for name in program.variables():
-        if name not in _VARIABLES and name not in _BOUND.findall(source):
-            raise ValueError(f"unknown variable {name!r}; there are {', '.join(sorted(_VARIABLES))}")
-    for name in program.functions():
-        if name[0].isalpha() and name not in _FUNCTIONS:
-            raise ValueError(f"unknown function {name!r}")
-    _refuse_unlike_bool(program, _SAMPLE)
-    return program
+def _grid(spec: RfmSpec) -> Grid:
+    return Grid(
+        names=spec.activity,
+        window=Window(spec.window),
+        recency=tuple(round(days * DAY) for days in spec.recency),
+        frequency=spec.frequency,
+        monetary=spec.monetary,
+        least_count=spec.minimum.count,
+        least_days=spec.minimum.history or 0,
+    )
 
 
-def _refuse_unlike_bool(program: Any, sample: Mapping[str, Any]) -> None:
-    try:
-        answer = program.execute(dict(sample))
-    except (KeyError, IndexError, ArithmeticError, TypeError, RuntimeError, ValueError):
-        return  # it touches what the sample does not have: nothing can be said about it before real people come
-    if not isinstance(answer, bool):
-        raise ValueError(f"gives {type(answer).__name__}, not true or false; compare it with something")
+def _expanded(lists: Mapping[str, tuple[str, ...]], places: Places) -> dict[str, tuple[str, ...]]:
+    """Return *lists* with each entry ``@other`` replaced by that list's entries."""
+    return {name: tuple(dict.fromkeys(_entries(name, lists, places, (name,)))) for name in lists}
+
+
+def _entries(name: str, lists: Mapping[str, tuple[str, ...]], places: Places, path: tuple[str, ...]) -> Iterator[str]:
+    for number, entry in enumerate(lists[name]):
+        inner = entry.removeprefix("@")
+        if inner == entry:
+            yield entry
+        elif inner not in lists:
+            places.fault(("lists", name, number), f"no list is called {inner!r}; there are {', '.join(sorted(lists))}")
+        elif inner in path:
+            places.fault(("lists", name, number), f"a list that contains itself: {' > '.join((*path, inner))}; take one entry out")
+        else:
+            yield from _entries(inner, lists, places, (*path, inner))

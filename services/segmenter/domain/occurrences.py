@@ -11,8 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from services.common.clock import Micros
-
-DAY: Micros = 86_400_000_000
+from services.segmenter.domain.recency import DAY
 
 KEPT_DAYS = 400
 """Days before the newest arrival of which an activity keeps its count a day; counts of all time are kept for ever."""

@@ -78,6 +78,8 @@ class PersonState:
     """Account and definition of the row in ``people.segments``; None where there is none."""
     segments: Mapping[str, str] | None = None
     """The memberships that the transitions have led to; None before the first profile."""
+    since: dict[str, Micros] = field(default_factory=dict)
+    """When the segments of schemes with a memory were entered."""
     evaluated_at: Micros = 0
     next_check_at: Micros | None = None
     """When time alone could change a membership."""

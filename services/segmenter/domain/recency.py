@@ -39,6 +39,11 @@ class Recency:
             return cls(used=True, days=None)
         return cls(used=True, days=frozenset(day for literal in literals for day in (literal, literal + 1)))
 
+    def plus(self, other: Recency) -> Recency:
+        """Return what two rules together compare with."""
+        both = None if self.days is None or other.days is None else self.days | other.days
+        return Recency(self.used or other.used, both)
+
     def next_change(self, moments: Mapping[str, tuple[Micros, Micros]], as_of: Micros) -> Micros | None:
         """Return the earliest moment after *as_of* at which a day count that matters is reached; None where none is."""
         found = [moment for pair in moments.values() for seen in pair if (moment := self._after(seen, as_of)) is not None]
@@ -49,6 +54,10 @@ class Recency:
         if self.days is None:
             return seen + (passed + 1) * DAY
         return min((seen + day * DAY for day in self.days if seen + day * DAY > as_of), default=None)
+
+
+NO_RECENCY = Recency(used=False, days=frozenset())
+"""That of a rule which asks for none."""
 
 
 def days_since(seen: Micros, as_of: Micros) -> int:

@@ -14,8 +14,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.segmenter.domain.facts import Facts
-from services.segmenter.domain.occurrences import DAY, UNITS, Activity, Totals, Window, coming, merged, totals
-from services.segmenter.domain.recency import days_since
+from services.segmenter.domain.occurrences import UNITS, Activity, Totals, Window, coming, merged, totals
+from services.segmenter.domain.recency import DAY, days_since
 
 Value: TypeAlias = Any
 """A scalar that CEL knows; None where nothing is known: the rule that asks does not match."""
@@ -44,11 +44,9 @@ class Test:
     operator: Operator
     literal: float
 
-    def of(self, value: Value) -> bool | None:
-        """Return how the comparison comes out; None where nothing is known."""
-        if value is None or isinstance(value, str):
-            return None
-        return _COMPARE[self.operator](value, self.literal)
+    def of(self, value: Value) -> Value:
+        """Return how the comparison comes out; the value itself where it is no number: whatever CEL makes of that, it stays the same."""
+        return _COMPARE[self.operator](value, self.literal) if isinstance(value, int | float) else value
 
 
 class Term(Protocol):
@@ -176,9 +174,7 @@ class Answered:
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return the answer; nothing where there is none, it has expired, or nobody was sure enough."""
         given = subject.facts.answers.get(self.question)
-        if given is None or given.value is None or given.certainty < self.confidence:
-            return None
-        if self.days is not None and as_of >= given.answered_at + self.days * DAY:
+        if given is None or not given.holds(as_of, self.days, self.confidence):
             return None
         return given.value if self.part == "value" else given.certainty < 1
 

@@ -9,8 +9,8 @@ from typing import Literal
 
 from services.common.clock import Micros
 from services.segmenter.domain.facts import Facts
-from services.segmenter.domain.occurrences import DAY, UNITS, Activity, Totals, Window, coming, totals
-from services.segmenter.domain.recency import days_since
+from services.segmenter.domain.occurrences import UNITS, Activity, Totals, Window, coming, totals
+from services.segmenter.domain.recency import DAY, days_since
 from services.segmenter.domain.terms import Subject, Test, Value, occurrences
 
 _CELLS: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -28,6 +28,7 @@ _CELLS: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The grid of ten that the practice uses, by recency and frequency."""
 CELL = {scores: name for name, cells in _CELLS for scores in cells}
 _MONTH_DAYS = 30.4375
+_YEAR = Window(365)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,7 @@ class Clv:
     """Interest a month, such as 0.01."""
     names: tuple[str, ...] = ()
     """The activities that are purchases; empty: revenue is the account's MRR."""
-    window: Window = Window(365)
+    window: Window = _YEAR
 
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return the value as of a moment; unknown where the revenue is."""
