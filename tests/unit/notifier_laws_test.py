@@ -64,10 +64,16 @@ def _histories(operations: st.SearchStrategy[tuple[Any, ...]]) -> st.SearchStrat
 
 HISTORIES = _histories(_OPERATIONS)
 """Histories with something to tell in them: left to chance alone, most would ship nothing that anyone asked for."""
+_AFTER_LOSSES = st.sampled_from([[], [("tick", 200, True), ("pump", Alert.TOPIC, 6)], [("tick", 200, True), ("pump", Alert.TOPIC, 6)]])
+"""Often what is due goes on before the inputs have been read again."""
 HISTORIES_WITH_LOSSES = st.builds(
     lambda history, losses: [*history, *(step for loss in losses for step in loss)],
     _histories(_OPERATIONS),
-    st.lists(st.builds(lambda loss, rest: [loss, *rest], _LOSSES, st.lists(_OPERATIONS, max_size=15)), min_size=1, max_size=3),
+    st.lists(
+        st.builds(lambda loss, after, rest: [loss, *after, *rest], _LOSSES, _AFTER_LOSSES, st.lists(_OPERATIONS, max_size=15)),
+        min_size=1,
+        max_size=3,
+    ),
 )
 
 
