@@ -15,7 +15,9 @@ from services.common.topics import TopicContract, load_topics
 
 _TOPICS = load_topics()
 _WEEK_MS = 7 * 24 * 3_600_000
-_KEPT_COMPACTED = {"board.events", "people.events", "accounts", "board.decisions", "ideas", "people.segments", "ideas.demand"}
+_KEPT_COMPACTED = {
+    "board.events", "people.events", "accounts", "board.decisions", "ideas", "people.segments", "ideas.demand", "notifications.log",
+}  # fmt: skip
 
 
 def _named(topic: TopicContract) -> str:
