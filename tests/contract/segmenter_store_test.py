@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
+import orjson
 import pytest
 
 from services.common.errors import Fenced
 from services.common.mongo import MongoStore
 from services.common.sqlite import Database
-from services.segmenter.adapters.mongo import mongo_stores
+from services.segmenter.adapters.mongo import MongoBoardLog, mongo_stores
 from services.segmenter.adapters.sqlite import SCHEMA, sqlite_stores
 from services.segmenter.ports import BoardEntry, Change, Document, Documents, Entry, Stores
 from tests.fakes_segmenter import memory_stores
@@ -151,6 +152,26 @@ async def test_a_log_is_read_in_its_order_page_by_page(stores: Stores) -> None:
     assert await stores.boards.read("lumora/product", 0, 2) == [b"[1]", b"[2]"]
     assert await stores.boards.read("lumora/product", 2, 2) == [b"[3]"]
     assert await stores.boards.read("lumora/product", 3, 2) == []
+
+
+async def test_an_input_may_repeat_all_that_a_person_wrote(stores: Stores) -> None:
+    """A first profile enriches again all that waited for it: 50,000 rows are more than a document of MongoDB holds."""
+    facts = orjson.dumps(
+        [["feedback.enriched", {"feedback_id": f"lumora:feedback:{n}", "text": "Dark mode, please " * 20}] for n in range(50_000)]
+    )
+    assert len(facts) > 16 * 1024 * 1024
+    await stores.boards.append([replace(_log_entry(1), facts=facts)])
+    assert await stores.boards.facts("lumora/product", [1]) == {1: facts}
+    assert (await stores.boards.find("lumora/product", ["decision:1"]))["decision:1"].facts == facts
+    if isinstance(stores.boards, MongoBoardLog):  # MongoDB refuses larger documents; FerretDB takes them
+        [row] = await stores.boards._log.find({}).to_list(None)
+        assert len(row["facts"]) < 15 * 1024 * 1024
+    entries = [replace(_entries(1)[0], facts=facts)]
+    await stores.people.save([Change(None, _document(1), entries)])
+    for position in (2, 3):  # beside the document first, then on its own
+        assert (await stores.people.find([("ann", "event:1")]))[("ann", "event:1")].facts == facts
+        before = (await stores.people.load(["ann"]))["ann"]
+        await stores.people.save([Change(before, _document(position), _entries(position))])
 
 
 async def test_entries_are_found_by_input_and_facts_by_position(stores: Stores) -> None:

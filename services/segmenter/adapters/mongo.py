@@ -7,6 +7,7 @@ them to the collection of inputs, where repeating the copy changes nothing.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
@@ -23,6 +24,10 @@ Kind: TypeAlias = Literal["people", "accounts"]
 _DUPLICATE_KEY = 11_000
 _AT_ONCE = 100
 """So many documents a command: a server that looks for each by a scan still answers in time."""
+_DEFLATED_FROM = 1024 * 1024
+"""Facts of so many bytes are kept deflated, to about a tenth: a document holds 16 MiB, and one input may repeat all that a person wrote."""
+_DEFLATED = b"x"
+"""What zlib begins with (RFC 1950), and JSON never does."""
 _INDEXES = (
     ("people", [("partition", ASCENDING), ("due_at", ASCENDING)]),
     ("people", [("partition", ASCENDING), ("definition", ASCENDING)]),
@@ -130,7 +135,7 @@ class MongoBoardLog:
         async with mongo_errors():
             rows = await self._log.find({"board": board, "input_id": {"$in": list(input_ids)}}, {"operations": 0}).to_list(None)
         return {
-            row["input_id"]: BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], b"", bytes(row["facts"]))
+            row["input_id"]: BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], b"", _inflated(row["facts"]))
             for row in rows
         }
 
@@ -138,7 +143,7 @@ class MongoBoardLog:
         """Return the facts of the entries at *positions*."""
         async with mongo_errors():
             rows = await self._log.find({"board": board, "position": {"$in": list(positions)}}, {"position": 1, "facts": 1}).to_list(None)
-        return {row["position"]: bytes(row["facts"]) for row in rows}
+        return {row["position"]: _inflated(row["facts"]) for row in rows}
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         """Append *entries* in their order, up to the first whose position is taken."""
@@ -150,7 +155,7 @@ class MongoBoardLog:
                 "input_id": e.input_id,
                 "origin": e.origin,
                 "operations": e.operations,
-                "facts": e.facts,
+                "facts": _deflated(e.facts),
             }
             for e in entries
         ]
@@ -195,6 +200,15 @@ def _fenced(error: BulkWriteError) -> Exception:
     return error
 
 
+def _deflated(facts: bytes) -> bytes:
+    return facts if len(facts) < _DEFLATED_FROM else zlib.compress(facts)
+
+
+def _inflated(facts: bytes) -> bytes:
+    kept = bytes(facts)
+    return zlib.decompress(kept) if kept.startswith(_DEFLATED) else kept
+
+
 def _input_key(document: str, input_id: str) -> str:
     return f"{document}#{input_id}"
 
@@ -213,11 +227,11 @@ def _document(row: Mapping[str, Any]) -> Document:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(row["input_id"], row["origin"], row["position"], bytes(row["facts"]))
+    return Entry(row["input_id"], row["origin"], row["position"], _inflated(row["facts"]))
 
 
 def _plain(entry: Entry) -> dict[str, Any]:
-    return {"input_id": entry.input_id, "origin": entry.origin, "position": entry.position, "facts": entry.facts}
+    return {"input_id": entry.input_id, "origin": entry.origin, "position": entry.position, "facts": _deflated(entry.facts)}
 
 
 def _copy(document: str, entry: Entry) -> UpdateOne:
