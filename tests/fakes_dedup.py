@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -16,14 +16,14 @@ import numpy as np
 from services.common import ids
 from services.common.codec import Codec
 from services.common.errors import Fenced
-from services.common.events import BoardEvent
+from services.common.events import BoardEvent, Decision
 from services.common.outcome import Outcome
 from services.common.paths import ROOT
 from services.common.records import Received, Record
 from services.common.registry import open_schemas
 from services.dedup.domain.entry import Entry, read_entry
 from services.dedup.handler import DedupHandler
-from services.dedup.ports import BoardLog, Vectors
+from services.dedup.ports import BoardLog, SaidLog, Vectors
 
 T = TypeVar("T")
 
@@ -39,8 +39,9 @@ class FakeEncoder:
     model = "words"
     dimensions = DIMENSIONS
 
-    def __init__(self) -> None:
+    def __init__(self, salt: str = "") -> None:
         self.encoded: list[str] = []
+        self._salt = salt
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return one row a text; remember that it was asked."""
@@ -48,7 +49,7 @@ class FakeEncoder:
         return np.array([self._vector(text) for text in texts], np.float32).reshape(len(texts), DIMENSIONS)
 
     def _vector(self, text: str) -> Any:
-        total = sum((_word(word) for word in text.split()), start=_word(""))
+        total = sum((_word(word + self._salt) for word in text.split()), start=_word(""))
         return (total / np.linalg.norm(total)).astype(np.float32)
 
 
@@ -85,6 +86,33 @@ class MemoryBoardLog:
                 raise Fenced(f"position {entry.position}")
 
 
+class MemorySaidLog:
+    """See ``services.dedup.ports.SaidLog``."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, int], Decision] = {}
+
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep *decisions*."""
+        self.rows |= {(decision.partition_key(), decision.sequence): decision for decision in decisions}
+
+    async def last(self, board: str) -> Decision | None:
+        """Return the decision of *board* with the highest sequence."""
+        return self.rows[max(key for key in self.rows if key[0] == board)] if any(key[0] == board for key in self.rows) else None
+
+    async def places(self, events: Collection[str]) -> Mapping[str, int]:
+        """Return the highest sequence that each of *events* established."""
+        return {self.rows[key].event_id: key[1] for key in sorted(self.rows) if self.rows[key].event_id in events}
+
+    async def load(self, board: str, *, after: int, upto: int) -> Sequence[Decision]:
+        """Return what is left of *board* beyond *after* up to *upto*."""
+        return [self.rows[key] for key in sorted(self.rows) if key[0] == board and after < key[1] <= upto]
+
+    async def forget(self, board: str, *, upto: int) -> None:
+        """Let go of what was said of *board* up to *upto*."""
+        self.rows = {key: row for key, row in self.rows.items() if key[0] != board or key[1] > upto}
+
+
 class NoMeter:
     """Counts nothing."""
 
@@ -109,9 +137,14 @@ class Inline(Executor):
         return future
 
 
-def handler_on(log: BoardLog, *, encoder: FakeEncoder | None = None, boards: int = 100, texts: int = 100_000) -> DedupHandler:
-    """Return a handler that begins with what *log* holds."""
-    return DedupHandler(log, encoder or FakeEncoder(), CODEC, NoMeter(), Inline(), boards_in_memory=boards, texts_in_memory=texts)
+def handler_on(
+    log: BoardLog, *, said: SaidLog | None = None, encoder: FakeEncoder | None = None, boards: int = 100, texts: int = 100_000
+) -> DedupHandler:
+    """Return a handler that begins with what *log* holds, and *said* where a log was lost."""
+    left = MemorySaidLog() if said is None else said
+    return DedupHandler(
+        log, left, encoder or FakeEncoder(), CODEC, meter=NoMeter(), thread=Inline(), boards_in_memory=boards, texts_in_memory=texts
+    )
 
 
 def received(events: Iterable[BoardEvent], *, first_offset: int = 0) -> list[Received[BoardEvent]]:
@@ -122,7 +155,7 @@ def received(events: Iterable[BoardEvent], *, first_offset: int = 0) -> list[Rec
     ]
 
 
-def handle_all(handler: DedupHandler, batches: Iterable[Sequence[Received[BoardEvent]]]) -> list[Outcome]:
+def handle_all(handler: DedupHandler, batches: Iterable[Sequence[Received[Any]]]) -> list[Outcome]:
     """Return the outcomes of *batches*, one after another."""
 
     async def run() -> list[Outcome]:

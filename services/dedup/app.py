@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
 
@@ -19,10 +20,11 @@ from services.common.store import open_store
 from services.common.worker import Wire, Wiring
 from services.dedup.adapters.encoder import open_encoder
 from services.dedup.adapters.metrics import DedupMetrics
-from services.dedup.adapters.mongo import MongoBoardLog
-from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog
+from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
+from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
 from services.dedup.handler import DedupHandler
-from services.dedup.ports import BoardLog
+from services.dedup.ports import BoardLog, SaidLog
+from services.dedup.recalling import DecisionRecall
 from services.dedup.settings import DedupSettings
 
 NAME = "dedup"
@@ -36,31 +38,48 @@ def wire_with(settings: DedupSettings) -> Wire:
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
         try:
             encoder = await asyncio.get_running_loop().run_in_executor(thread, open_encoder, settings)
-            async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite_log, mongo=_mongo_log) as store:
-                await check_model(store.port, encoder.model)
+            async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
+                logs = store.port
+                await logs.prepare()
+                await check_model(logs.boards, encoder.model)
                 handler = DedupHandler(
-                    store.port,
+                    logs.boards,
+                    logs.said,
                     encoder,
                     codec,
-                    DedupMetrics(registry),
-                    thread,
+                    meter=DedupMetrics(registry),
+                    thread=thread,
                     boards_in_memory=settings.boards_in_memory,
                     texts_in_memory=settings.texts_in_memory,
                 )
-                route = Route(BoardEvent.TOPIC, codec.decoder(BoardEvent), handler.handle)
-                yield Wiring([route], store.marks, assignment=handler)
+                route = Route(BoardEvent.TOPIC, codec.optional_decoder(BoardEvent), handler.handle)
+                recall = DecisionRecall(logs.said, codec)
+                yield Wiring([route], store.marks, assignment=handler, birth=store.birth, recall=recall)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
 
     return wire
 
 
-def _sqlite_log(database: Database) -> BoardLog:
-    return SqliteBoardLog(database)
+@dataclass(frozen=True, slots=True)
+class _Logs:
+    """What dedup keeps."""
+
+    boards: BoardLog
+    said: SaidLog
+    prepare: Callable[[], Awaitable[None]]
 
 
-def _mongo_log(store: MongoStore) -> BoardLog:
-    return MongoBoardLog(store)
+def _sqlite(database: Database) -> _Logs:
+    async def prepare() -> None:
+        """Do nothing: the file is made with its indexes."""
+
+    return _Logs(SqliteBoardLog(database), SqliteSaidLog(database), prepare)
+
+
+def _mongo(store: MongoStore) -> _Logs:
+    said = MongoSaidLog(store)
+    return _Logs(MongoBoardLog(store), said, said.prepare)
 
 
 async def check_model(log: BoardLog, model: str) -> None:

@@ -10,16 +10,19 @@ from functools import partial
 from typing import TypeVar
 
 from services.common.codec import Codec
-from services.common.events import BoardEvent, Event
+from services.common.events import BoardEvent, Decision, Event
 from services.common.ids import board_key
+from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Received
 from services.dedup.domain.board import Board
-from services.dedup.domain.decide import Vector, VectorOf, decide, missing_fields
+from services.dedup.domain.decide import Vector, VectorOf, missing_fields
 from services.dedup.domain.entry import Entry
+from services.dedup.domain.folding import Backlog, establish, was_passed
 from services.dedup.domain.texts import text_key
-from services.dedup.ports import BoardLog, Encoder, Meter
+from services.dedup.ports import BoardLog, Encoder, Meter, SaidLog
 
+log = get_logger(__name__)
 T = TypeVar("T")
 
 _CHUNK_ENTRIES = 500
@@ -34,15 +37,17 @@ class DedupHandler:
     def __init__(
         self,
         log: BoardLog,
+        said: SaidLog,
         encoder: Encoder,
         codec: Codec,
+        *,
         meter: Meter,
         thread: Executor,
-        *,
         boards_in_memory: int,
         texts_in_memory: int,
     ) -> None:
         self._log = log
+        self._said = said
         self._encoder = encoder
         self._codec = codec
         self._meter = meter
@@ -50,6 +55,8 @@ class DedupHandler:
         self._boards_in_memory = boards_in_memory
         self._texts_in_memory = texts_in_memory
         self._boards: OrderedDict[str, Board] = OrderedDict()
+        self._last_said: dict[str, Decision] = {}
+        """Of those of the boards whose log does not hold yet all that was said of them."""
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Do nothing: boards are loaded when their first event arrives."""
@@ -57,28 +64,40 @@ class DedupHandler:
     async def revoked(self) -> None:
         """Let go of every board: another worker may change it from now on."""
         self._boards.clear()
+        self._last_said.clear()
         self._meter.holding(0, 0)
 
-    async def handle(self, batch: Sequence[Received[BoardEvent]]) -> Sequence[Outcome]:
+    async def handle(self, batch: Sequence[Received[BoardEvent | None]]) -> Sequence[Outcome]:
         """Return what each event establishes, once all of it is stored; see ``services.common.ports.Route``."""
+        events = [Received(received.record, received.event) for received in batch if received.event is not None]
+        outcomes = iter(await self._handle(events))
+        return [Drop("erased") if received.event is None else next(outcomes) for received in batch]
+
+    async def _handle(self, batch: Sequence[Received[BoardEvent]]) -> Sequence[Outcome]:
         keys = dict.fromkeys(_key(received.event) for received in batch if not missing_fields(received.event))
         is_stored = False
         try:
             boards = {key: await self._board(key) for key in keys}
             known = await self._known(batch, boards)
-            outcomes, entries = await self._call(lambda: self._decide(batch, boards, known))
+            backlogs = {key: await self._backlog(key, board, batch) for key, board in boards.items()}
+            outcomes, entries = await self._call(lambda: self._decide(batch, boards, known, backlogs))
             await self._log.append(entries)
             is_stored = True
         finally:
             if not is_stored:  # these boards are ahead of their log, or not: fold them again
                 for key in keys:
-                    self._boards.pop(key, None)
+                    self._forget(key)
+        await self._settle(backlogs, boards)
         self._meter.decided(decision.type for entry in entries for decision in entry.decisions)
         self._let_go(keeping=len(keys))
         return outcomes
 
     def _decide(
-        self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board], known: dict[str, Entry]
+        self,
+        batch: Sequence[Received[BoardEvent]],
+        boards: Mapping[str, Board],
+        known: dict[str, Entry],
+        backlogs: Mapping[str, Backlog | None],
     ) -> tuple[list[Outcome], list[Entry]]:
         vector_of = self._encoded(batch, boards)
         outcomes: list[Outcome] = []
@@ -89,10 +108,11 @@ class DedupHandler:
             if lacking:
                 outcomes.append(Reject("incomplete_event", f"a {event.type} event needs {', '.join(lacking)}"))
                 continue
-            entry = known.get(event.event_id)
-            if entry is None:
-                entry = known[event.event_id] = decide(boards[_key(event)], event, origin, vector_of)
-                entries.append(entry)
+            if event.event_id not in known:
+                made = establish(boards[_key(event)], event, origin, vector_of, backlogs[_key(event)])
+                known.update((entry.event_id, entry) for entry in made)
+                entries.extend(made)
+            entry = known[event.event_id]
             outcomes.append(self._outcome(entry) if entry.origin == origin else Drop("repeat"))
         return outcomes, entries
 
@@ -117,7 +137,7 @@ class DedupHandler:
         return vector_of
 
     def _outcome(self, entry: Entry) -> Outcome:
-        events: tuple[Event, ...] = (*entry.decisions, *entry.ideas)
+        events: tuple[Event, ...] = (*(decision for decision in entry.decisions if decision.type != "unknown"), *entry.ideas)
         return Emit(tuple(self._codec.output(event) for event in events)) if events else Drop("no_change")
 
     async def _board(self, key: str) -> Board:
@@ -133,7 +153,36 @@ class DedupHandler:
             if len(entries) < _CHUNK_ENTRIES:
                 break
         self._boards[key] = board
+        last = await self._said.last(key)
+        if last is not None:
+            self._last_said[key] = last
         return board
+
+    async def _backlog(self, key: str, board: Board, batch: Sequence[Received[BoardEvent]]) -> Backlog | None:
+        """Return what was said of *board* that its log lacks, up to where *batch* needs it; None where nothing is left."""
+        last = self._last_said.get(key)
+        if last is None:
+            return None
+        new = {
+            received.event.event_id: received.record.origin
+            for received in batch
+            if _key(received.event) == key and board.position_of(received.event.event_id) is None
+        }
+        places = await self._said.places(new)
+        is_beyond = any(event not in places and not was_passed(origin, last) for event, origin in new.items())
+        upto = last.sequence if is_beyond else max(places.values(), default=0)
+        return Backlog(await self._said.load(key, after=board.sequence, upto=upto), last)
+
+    async def _settle(self, backlogs: Mapping[str, Backlog | None], boards: Mapping[str, Board]) -> None:
+        """Let go of what was said of boards whose logs hold it now."""
+        for key, backlog in backlogs.items():
+            if backlog is None:
+                continue
+            if backlog.missing:
+                log.warning("decisions_missing", board=key, missing=backlog.missing)
+            await self._said.forget(key, upto=boards[key].sequence)
+            if boards[key].sequence >= self._last_said[key].sequence:
+                del self._last_said[key]
 
     async def _known(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> dict[str, Entry]:
         """Return the stored entries of those events of *batch* that were decided before, by event id."""
@@ -157,9 +206,14 @@ class DedupHandler:
     def _let_go(self, *, keeping: int) -> None:
         texts = sum(len(board) for board in self._boards.values())
         while len(self._boards) > keeping and (len(self._boards) > self._boards_in_memory or texts > self._texts_in_memory):
-            _, board = self._boards.popitem(last=False)
-            texts -= len(board)
+            key = next(iter(self._boards))
+            texts -= len(self._boards[key])
+            self._forget(key)
         self._meter.holding(len(self._boards), texts)
+
+    def _forget(self, key: str) -> None:
+        self._boards.pop(key, None)
+        self._last_said.pop(key, None)
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

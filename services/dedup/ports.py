@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.common.events import Decision
 from services.dedup.domain.entry import Entry
 
 Vectors: TypeAlias = NDArray[np.float32]
@@ -50,6 +51,25 @@ class BoardLog(Protocol):
             Fenced: Another worker has written one of these positions, or an entry's predecessor is missing.
             TransientError: The store does not answer.
         """
+
+
+class SaidLog(Protocol):
+    """What was said of the boards before their log was lost, until the log holds it again. Repeating a call changes nothing."""
+
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep *decisions*, whatever their order; durable when this returns."""
+
+    async def last(self, board: str) -> Decision | None:
+        """Return the decision of *board* (``workspace/board``) with the highest sequence; None where nothing is left."""
+
+    async def places(self, events: Collection[str]) -> Mapping[str, int]:
+        """Return the highest sequence that each of *events* established, for those of which something is left."""
+
+    async def load(self, board: str, *, after: int, upto: int) -> Sequence[Decision]:
+        """Return what is left of *board* beyond the sequence *after* up to *upto*, ascending."""
+
+    async def forget(self, board: str, *, upto: int) -> None:
+        """Let go of what was said of *board* up to the sequence *upto*: the log holds it."""
 
 
 class Meter(Protocol):

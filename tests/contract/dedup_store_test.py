@@ -14,24 +14,21 @@ from services.common.errors import Fenced
 from services.common.events import Decision, Idea
 from services.common.mongo import MongoStore
 from services.common.sqlite import Database
-from services.dedup.adapters.mongo import MongoBoardLog
-from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog
+from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
+from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
-from services.dedup.ports import BoardLog
-from tests.fakes_dedup import MemoryBoardLog
+from services.dedup.ports import BoardLog, SaidLog
+from tests.fakes_dedup import MemoryBoardLog, MemorySaidLog
 
 _MONGO_URL = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "sqlite",
-        pytest.param(
-            "mongo", marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO_URL is None, reason="GROUNDSWELL_TEST_MONGO_URL is not set")]
-        ),
-    ]
+_MONGO = pytest.param(
+    "mongo", marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO_URL is None, reason="GROUNDSWELL_TEST_MONGO_URL is not set")]
 )
+
+
+@pytest.fixture(params=["memory", "sqlite", _MONGO])
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BoardLog]:
     """A log with nothing in it."""
     if request.param == "memory":
@@ -156,3 +153,64 @@ async def test_the_first_model_stays(log: BoardLog) -> None:
     assert await log.adopt_model("one") == "one"
     assert await log.adopt_model("one") == "one"
     assert await log.adopt_model("two") == "one"
+
+
+@pytest.fixture(params=["memory", "sqlite", _MONGO])
+async def said(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SaidLog]:
+    """Nothing said yet."""
+    if request.param == "memory":
+        yield MemorySaidLog()
+    elif request.param == "sqlite":
+        database = Database(tmp_path / "dedup.db", SCHEMA)
+        await database.open()
+        yield SqliteSaidLog(database)
+        await database.close()
+    else:
+        store = MongoStore(f"{_MONGO_URL}/dedup_{uuid.uuid4().hex}")
+        on_mongo = MongoSaidLog(store)
+        await on_mongo.prepare()
+        yield on_mongo
+        await store.client.drop_database(store.database.name)
+        store.close()
+
+
+def _decision(sequence: int, *, event: str | None = None, board: str = "product") -> Decision:
+    (decision,) = _entry(sequence).decisions
+    return replace(decision, board=board, event_id=event or decision.event_id)
+
+
+async def test_what_was_said_is_loaded_in_its_sequence(said: SaidLog) -> None:
+    await said.remember([_decision(3), _decision(12), _decision(1)])
+    await said.remember([_decision(2), _decision(3)])
+
+    assert [_decision(n) for n in (1, 2, 3, 12)] == list(await said.load("lumora/product", after=0, upto=99))
+    assert [_decision(n) for n in (2, 3)] == list(await said.load("lumora/product", after=1, upto=3))
+    assert await said.last("lumora/product") == _decision(12)
+
+
+async def test_nothing_was_said(said: SaidLog) -> None:
+    await said.remember([])
+
+    assert await said.last("lumora/product") is None
+    assert list(await said.load("lumora/product", after=0, upto=9)) == []
+    assert await said.places(["e1"]) == {}
+    assert await said.places([]) == {}
+
+
+async def test_an_events_last_decision_is_its_place(said: SaidLog) -> None:
+    await said.remember([_decision(2, event="a"), _decision(10, event="a"), _decision(1, event="b"), _decision(11, event="c")])
+
+    assert await said.places(["a", "b", "nobody's"]) == {"a": 10, "b": 1}
+
+
+async def test_what_the_log_holds_is_forgotten(said: SaidLog) -> None:
+    await said.remember([_decision(n) for n in (1, 2, 3)] + [_decision(1, board="product-2")])
+
+    await said.forget("lumora/product", upto=2)
+    await said.forget("lumora/product", upto=2)
+
+    assert [_decision(3)] == list(await said.load("lumora/product", after=0, upto=9))
+    assert await said.last("lumora/product-2") == _decision(1, board="product-2")
+    assert await said.places(["e1"]) == {"e1": 1}
+    await said.forget("lumora/product", upto=3)
+    assert await said.last("lumora/product") is None

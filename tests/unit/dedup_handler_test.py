@@ -16,7 +16,7 @@ from services.dedup.app import check_model
 from services.dedup.domain.entry import Entry
 from services.dedup.handler import DedupHandler
 from services.dedup.ports import Vectors
-from tests.fakes_dedup import CODEC, FakeEncoder, MemoryBoardLog, NoMeter, event_of, handle_all, handler_on, received, submitted
+from tests.fakes_dedup import CODEC, FakeEncoder, MemoryBoardLog, MemorySaidLog, NoMeter, event_of, handle_all, handler_on, received, submitted
 
 _EVENTS = [submitted(place, text) for place, text in enumerate(["dark mode", "export to pdf", "dark mode", "mode dark please"])]
 
@@ -129,7 +129,9 @@ async def test_the_event_loop_goes_on_while_texts_are_encoded() -> None:
             return super().encode(texts)
 
     with ThreadPoolExecutor(max_workers=1) as thread:
-        handler = DedupHandler(MemoryBoardLog(), Slow(), CODEC, NoMeter(), thread, boards_in_memory=9, texts_in_memory=9)
+        handler = DedupHandler(
+            MemoryBoardLog(), MemorySaidLog(), Slow(), CODEC, meter=NoMeter(), thread=thread, boards_in_memory=9, texts_in_memory=9
+        )
         handling = asyncio.create_task(handler.handle(received(_EVENTS)))
         started = time.monotonic()
         for _ in range(5):

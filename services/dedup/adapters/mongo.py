@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from pymongo import ReplaceOne
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from services.common.errors import Fenced
+from services.common.events import Decision
 from services.common.mongo import MongoStore, mongo_errors
-from services.dedup.domain.entry import Entry, read_entry
+from services.dedup.domain.entry import Entry, decision_body, read_decision, read_entry
 
 _DUPLICATE_KEY = 11000
 _MODEL = "model"
+_HIGHEST = 10**12 - 1
+"""The last number that a place has digits for."""
 
 
 class MongoBoardLog:
@@ -34,9 +38,8 @@ class MongoBoardLog:
 
     async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the entries of *board* beyond *after* in order, at most *limit*."""
-        places = {"$gte": _place(board, after + 1), "$lte": _place(board, after + limit)}
         async with mongo_errors():
-            documents = await self._log.find({"_id": places}).sort("_id", 1).to_list(None)
+            documents = await self._log.find({"_id": _places(board, after, after + limit)}).sort("_id", 1).to_list(None)
         return [read_entry(board, document["position"], document["body"], document["vector"]) for document in documents]
 
     async def append(self, entries: Sequence[Entry]) -> None:
@@ -71,6 +74,58 @@ class MongoBoardLog:
             found = await self._log.find({"_id": {"$in": sorted(wanted)}}, {"_id": 1}).to_list(None)
             if len(found) < len(wanted):
                 raise Fenced(f"the store lacks what {len(wanted) - len(found)} boards were decided upon")
+
+
+class MongoSaidLog:
+    """See ``services.dedup.ports.SaidLog``."""
+
+    def __init__(self, store: MongoStore) -> None:
+        self._said = store.database["said"]
+
+    async def prepare(self) -> None:
+        """Create the index where it is missing."""
+        async with mongo_errors():
+            await self._said.create_index([("event_id", 1)])
+
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep *decisions*."""
+        writes = [
+            ReplaceOne(
+                {"_id": place}, {"_id": place, "event_id": one.event_id, "sequence": one.sequence, "body": decision_body(one)}, upsert=True
+            )
+            for one in decisions
+            for place in (_place(one.partition_key(), one.sequence),)
+        ]
+        if writes:
+            async with mongo_errors():
+                await self._said.bulk_write(writes, ordered=False)
+
+    async def last(self, board: str) -> Decision | None:
+        """Return the decision of *board* with the highest sequence."""
+        async with mongo_errors():
+            found = await self._said.find({"_id": _places(board, 0, None)}).sort("_id", -1).limit(1).to_list(None)
+        return read_decision(found[0]["body"]) if found else None
+
+    async def places(self, events: Collection[str]) -> Mapping[str, int]:
+        """Return the highest sequence that each of *events* established."""
+        async with mongo_errors():
+            found = await self._said.find({"event_id": {"$in": list(events)}}, {"event_id": 1, "sequence": 1}).to_list(None)
+        return {row["event_id"]: row["sequence"] for row in sorted(found, key=lambda row: int(row["sequence"]))}
+
+    async def load(self, board: str, *, after: int, upto: int) -> Sequence[Decision]:
+        """Return what is left of *board* beyond *after* up to *upto*."""
+        async with mongo_errors():
+            found = await self._said.find({"_id": _places(board, after, upto)}).sort("_id", 1).to_list(None)
+        return [read_decision(row["body"]) for row in found]
+
+    async def forget(self, board: str, *, upto: int) -> None:
+        """Let go of what was said of *board* up to *upto*."""
+        async with mongo_errors():
+            await self._said.delete_many({"_id": _places(board, 0, upto)})
+
+
+def _places(board: str, after: int, upto: int | None) -> dict[str, str]:
+    return {"$gte": _place(board, after + 1), "$lte": _place(board, _HIGHEST if upto is None else upto)}
 
 
 def _place(board: str, position: int) -> str:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+
+import orjson
 
 from services.common.errors import Fenced
+from services.common.events import Decision
 from services.common.sqlite import Database
-from services.dedup.domain.entry import Entry, read_entry
+from services.dedup.domain.entry import Entry, decision_body, read_decision, read_entry
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS board_log (
     board TEXT NOT NULL, position INTEGER NOT NULL, body BLOB NOT NULL, vector BLOB,
     PRIMARY KEY (board, position)
 );
+CREATE TABLE IF NOT EXISTS said (
+    board TEXT NOT NULL, sequence INTEGER NOT NULL, event_id TEXT NOT NULL, body BLOB NOT NULL,
+    PRIMARY KEY (board, sequence)
+);
+CREATE INDEX IF NOT EXISTS said_events ON said (event_id, sequence);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 
@@ -50,6 +58,41 @@ class SqliteBoardLog:
                 _write(connection, row)
 
         await self._database.write(write)
+
+
+class SqliteSaidLog:
+    """See ``services.dedup.ports.SaidLog``."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def remember(self, decisions: Sequence[Decision]) -> None:
+        """Keep *decisions*."""
+        rows = [(decision.partition_key(), decision.sequence, decision.event_id, decision_body(decision)) for decision in decisions]
+        if rows:
+            await self._database.write(lambda c: c.executemany("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?)", rows))
+
+    async def last(self, board: str) -> Decision | None:
+        """Return the decision of *board* with the highest sequence."""
+        query = "SELECT body FROM said WHERE board = ? ORDER BY sequence DESC LIMIT 1"
+        row = await self._database.read(lambda c: c.execute(query, (board,)).fetchone())
+        return None if row is None else read_decision(row[0])
+
+    async def places(self, events: Collection[str]) -> Mapping[str, int]:
+        """Return the highest sequence that each of *events* established."""
+        query = "SELECT event_id, max(sequence) FROM said WHERE event_id IN (SELECT value FROM json_each(?)) GROUP BY event_id"
+        wanted = orjson.dumps(list(events)).decode()
+        return dict(await self._database.read(lambda c: c.execute(query, (wanted,)).fetchall()))
+
+    async def load(self, board: str, *, after: int, upto: int) -> Sequence[Decision]:
+        """Return what is left of *board* beyond *after* up to *upto*."""
+        query = "SELECT body FROM said WHERE board = ? AND sequence > ? AND sequence <= ? ORDER BY sequence"
+        rows = await self._database.read(lambda c: c.execute(query, (board, after, upto)).fetchall())
+        return [read_decision(row[0]) for row in rows]
+
+    async def forget(self, board: str, *, upto: int) -> None:
+        """Let go of what was said of *board* up to *upto*."""
+        await self._database.write(lambda c: c.execute("DELETE FROM said WHERE board = ? AND sequence <= ?", (board, upto)))
 
 
 def _write(connection: sqlite3.Connection, row: tuple[str, int, bytes, bytes | None]) -> None:

@@ -80,6 +80,16 @@ def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> 
     )
 
 
+def decision_body(decision: Decision) -> bytes:
+    """Return *decision* as canonical JSON."""
+    return orjson.dumps(_filled(decision))
+
+
+def read_decision(body: bytes) -> Decision:
+    """Return the decision whose ``decision_body`` this is."""
+    return Decision(**orjson.loads(body))
+
+
 def _filled(event: Decision | Idea) -> dict[str, Any]:
     """Return the fields that say more than their default."""
     values = ((field, getattr(event, field.name)) for field in fields(event))
