@@ -91,7 +91,8 @@ async def test_what_the_broker_has_removed_cannot_be_repeated_and_the_states_are
     segmenter = Mortal(definition)
     segmenter.publish(*interleaved(history, chance))  # type: ignore[arg-type]
     for _ in range(chance.randrange(10)):
-        await segmenter.take(chance.choice(segmenter.unread()), 500)
+        if unread := segmenter.unread():
+            await segmenter.take(chance.choice(unread), 500)
     await segmenter.die(chance)
     segmenter.compact()
     segmenter.expire(chance, EnrichedFeedback.TOPIC, SegmentTransition.TOPIC, SegmenterWork.TOPIC)

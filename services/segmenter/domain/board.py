@@ -60,6 +60,11 @@ class BoardState:
         self._tallies: dict[str, Tally] = {}
 
     @property
+    def is_recalled(self) -> bool:
+        """Tell whether anything was published of this board out of a store that is lost."""
+        return self._said > 0
+
+    @property
     def version(self) -> int:
         """That of a demand which changed by the last entry."""
         return self._said + self.position

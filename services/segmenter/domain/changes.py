@@ -78,7 +78,7 @@ def recall(state: PersonState, received: PersonEvent | SegmenterWork, world: Wor
 def reconcile(state: PersonState, world: World, reason: Why) -> None:
     """Evaluate a person of whom only what was said and a part of the inputs is known yet, and hold it against what was said."""
     said = state.said = state.said or Said()
-    state.segments, state.row = dict(said.segments) or None, said.row
+    state.segments, state.row = dict(said.memberships()) or None, said.row
     _evaluate(state, state.together(), world, reason.as_of)
     if state.card.version <= said.version:
         state.card = replace(state.card, version=said.version + 1)
@@ -101,7 +101,7 @@ def _unsaid(state: PersonState, said: Said, world: World) -> Iterator[Fact]:
     if said.row is not None and said.row[1] != world.definition.version:
         why = replace(why, cause="definition", cause_id=None)
     if state.segments is not None:
-        yield from _transitions(state, said.segments, world, why)
+        yield from _transitions(state, said.memberships(), world, why)
     yield from _row(state, state.together(), said.row_segments, world)
 
 

@@ -56,6 +56,21 @@ def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[Pers
     return needed
 
 
+def is_news(state: BoardState, decision: Decision, said: SaidRows) -> bool:
+    """Tell whether *decision* leads to an enriched record that the lost store did not publish any more."""
+    feedback_id, mention = decision.feedback_id or "", state.mentions.get(decision.feedback_id or "")
+    if decision.type not in ("linked", "moved", "split") and not (decision.type == "unlinked" and _is_retraction(decision)):
+        return False
+    if mention is None and decision.type != "linked":
+        return False
+    version = 0 if mention is None else mention.enrichment_version
+    return not any(row.enrichment_version > version for row in said.get(feedback_id, ()))
+
+
+def _is_retraction(decision: Decision) -> bool:
+    return "retract" in f"{decision.method} {decision.reason}"
+
+
 class Step:
     """One input's way through a board: performs what it decides, and watches whose demand changes by it."""
 
@@ -120,7 +135,7 @@ class Step:
 
     def _unlink(self, decision: Decision, feedback_id: str) -> None:
         self._count_out(feedback_id)
-        if "retract" in f"{decision.method} {decision.reason}":
+        if _is_retraction(decision):
             known = self._state.mentions[feedback_id].known
             self._say(enrichment.retracted(decision, self._rows[feedback_id]), known)
 

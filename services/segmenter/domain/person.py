@@ -44,7 +44,7 @@ class Said:
     """What was published of a person out of a store that is lost, and whether the present state is something else."""
 
     segments: dict[str, str] = field(default_factory=dict)
-    """Where the transitions led to, by scheme."""
+    """Where the transitions led to, by scheme, as far as they are kept."""
     last_transition: str = ""
     """Its id."""
     row: tuple[str | None, str] | None = None
@@ -55,6 +55,12 @@ class Said:
     why: Why | None = None
     """What the present state follows from."""
     differs: bool = False
+    is_trimmed: bool = False
+    """Whether the first transitions may have been removed: then the row tells where a scheme stands of which none is left."""
+
+    def memberships(self) -> dict[str, str]:
+        """Return where the transitions led to, by scheme."""
+        return {**self.row_segments, **self.segments} if self.is_trimmed else self.segments
 
 
 @dataclass(slots=True)

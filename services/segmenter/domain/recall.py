@@ -18,14 +18,14 @@ def recall_transition(state: PersonState, change: SegmentTransition, world: Worl
     _take_in(state, change.evaluated_at, world)
 
 
-def recall_row(state: PersonState, row: PersonSegments | None, world: World) -> None:
-    """Take in that *row* was published, or a tombstone. Transitions tell better where a scheme stands, as long as they are kept."""
+def recall_row(state: PersonState, row: PersonSegments | None, world: World, *, is_trimmed: bool) -> None:
+    """Take in that *row* was published, or a tombstone; and whether transitions older than those that are left were removed."""
     said = _said(state)
+    said.is_trimmed = is_trimmed
     if row is None:
         said.row, said.row_segments = None, {}
     else:
         said.row, said.row_segments = (row.account_id, row.definition_version), orjson.loads(row.segments_json)
-        said.segments = {**said.row_segments, **said.segments}
         said.version = max(said.version, row.version)
     _take_in(state, 0 if row is None else row.evaluated_at, world)
 

@@ -17,7 +17,7 @@ from services.common.records import Received
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.cards import PersonCard, person_card
 from services.segmenter.domain.changes import Fact
-from services.segmenter.domain.decide import EFFECTIVE, Decided, IncompleteDecisionError, Step, rows_needed
+from services.segmenter.domain.decide import EFFECTIVE, Decided, IncompleteDecisionError, Step, is_news, rows_needed
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.demand import demand, shown
 from services.segmenter.domain.inputs import state_of
@@ -43,6 +43,10 @@ class _Input:
     card: PersonCard | None = None
 
     @property
+    def feedback_id(self) -> str | None:
+        return self.event.feedback_id if isinstance(self.event, Decision) else None
+
+    @property
     def at(self) -> Micros:
         return self.event.ingested_at if isinstance(self.event, Decision) else self.event.created_at
 
@@ -57,10 +61,13 @@ class Boards:
         self._definition = definition
         self._publisher = publisher
         self._states: dict[str, BoardState] = {}
+        self._left: set[str] = set()
+        """Boards of which the rest is left to the handler."""
 
     def forget(self) -> None:
         """Let go of every board; the log has them."""
         self._states.clear()
+        self._left.clear()
 
     async def decisions(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
         """Handle records of ``board.decisions``."""
@@ -75,15 +82,10 @@ class Boards:
     async def recall(self, batch: Sequence[Received[Decision | None]]) -> None:
         """Take in records of ``board.decisions`` on a store that is new.
 
-        What was published of them is taken over as it was; what was not comes out when they are read again, as after a crash.
+        What was published of a board's decisions is taken over as it was, up to the first of which nothing was: from there on they are
+        left to the handler, so that each fact follows the one before it.
         """
-        inputs, said = _inputs(batch), SaidFeedback(self._said)
-        await said.load({d.feedback_id for given in inputs if isinstance(d := given.event, Decision) and d.feedback_id is not None})
-        await self._take(inputs, said)
-        states = [self._states[board] for board in {given.board for given in inputs}]
-        await said.drop(
-            lambda name: max((state.mentions[name].enrichment_version for state in states if name in state.mentions), default=0)
-        )
+        await self._take(_inputs(batch), recalls=True)
 
     async def notes(self, batch: Sequence[Received[SegmenterWork]]) -> Sequence[Outcome]:
         """Handle notes of ``segmenter.work`` to boards."""
@@ -100,44 +102,53 @@ class Boards:
             ]
         )
 
-    async def _take(self, inputs: Sequence[_Input], said: SaidFeedback | None = None) -> list[Outcome]:
+    async def _take(self, inputs: Sequence[_Input], *, recalls: bool = False) -> list[Outcome]:
+        said = SaidFeedback(self._said)
         try:
+            for board in {given.board for given in inputs} - self._states.keys():
+                self._states[board] = await self._load(board)
+            await said.load(name for given in inputs if self._states[given.board].is_recalled and (name := given.feedback_id) is not None)
             entries: _Entries = {}
-            outcomes = await self._decide(inputs, entries, said)
+            outcomes = await self._decide(inputs, entries, said, recalls=recalls)
             if entries:
                 await self._log.append(list(entries.values()))
+            states = [self._states[board] for board in {given.board for given in inputs}]
+            await said.drop(lambda name: max((m.enrichment_version for state in states if (m := state.mentions.get(name))), default=0))
         except BaseException:
             self.forget()  # what was decided is in these states already, and may not be in the log
             raise
         return outcomes
 
-    async def _decide(self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback | None) -> list[Outcome]:
-        for board in {given.board for given in inputs} - self._states.keys():
-            self._states[board] = await self._load(board)
+    async def _decide(self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback, *, recalls: bool) -> list[Outcome]:
         seen = await self._seen(inputs)
         cards = await self._cards({d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None})
         outcomes: list[Outcome] = []
         for given in inputs:
+            state = self._states[given.board]
             known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
             if known is not None:
-                outcomes.append(
-                    self._publisher.again(given.origin, known.origin, known.facts, partial(_present, self._states[given.board]))
-                )
+                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts, partial(_present, state)))
             elif given.card is not None and not self._is_news(given, given.card):
                 outcomes.append(Drop("stale"))
+            elif recalls and self._is_left(given, said):
+                outcomes.append(Drop("left"))
             else:
                 outcomes.append(await self._step(given, cards, entries, said))
         return outcomes
 
-    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback | None) -> Outcome:
+    def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
+        """Tell whether an input comes after the last one of its board of which something was said."""
+        if isinstance(given.event, Decision) and is_news(self._states[given.board], given.event, said.rows):
+            self._left.add(given.board)
+        return given.board in self._left
+
+    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback) -> Outcome:
         state = self._states[given.board]
         concerned = [given.card] if given.card is not None else _chain(given.event.person_id, cards)
-        feedback_id = given.event.feedback_id if isinstance(given.event, Decision) else None
-        rows = await self._rows(given.board, rows_needed(state, feedback_id, concerned), entries)
-        if said is not None:
+        rows = await self._rows(given.board, rows_needed(state, given.feedback_id, concerned), entries)
+        if state.is_recalled:
             await said.load(rows)
-        place = (given.event.workspace, given.event.board or "")
-        step = Step(state, place, given.at, rows, {} if said is None else said.rows)
+        step = Step(state, (given.event.workspace, given.event.board or ""), given.at, rows, said.rows)
         try:
             decided = step.card(concerned[0]) if not isinstance(given.event, Decision) else step.decision(given.event, concerned)
         except IncompleteDecisionError as error:

@@ -78,7 +78,9 @@ class Memory:
             await self._taken(take, batch)
 
     async def _feedback(self, batch: Sequence[Received[EnrichedFeedback | None]]) -> None:
-        await SaidFeedback(self._said).keep([r.event for r in batch if r.event is not None])
+        rows = [r.event for r in batch if r.event is not None]
+        await SaidFeedback(self._said).keep(rows)
+        await keep_demands(self._said, {row.partition_key(): 1 for row in rows})
 
     async def _demands(self, batch: Sequence[Received[IdeaDemand | None]]) -> None:
         versions: defaultdict[str, int] = defaultdict(int)

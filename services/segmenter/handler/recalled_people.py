@@ -28,23 +28,27 @@ class RecalledPeople:
         self._people = people
         self._documents = documents
         self._accounts = accounts
+        self._first: dict[int, int] = {}
+        """The offset of the first transition that is left, by partition; rows lie in the partitions of the same number."""
 
     async def transitions(self, batch: Sequence[Received[SegmentTransition | None]]) -> None:
         """Take in records of ``people.transitions``."""
         changes = [r.event for r in batch if r.event is not None]
         people = await self._people.load({change.person_id: change.workspace for change in changes})
         world = await self._people.world(people, ())
+        for received in batch:
+            self._first.setdefault(received.record.partition, received.record.offset)
         for change in changes:
             recall_transition(people[change.person_id].state, change, world)
         await self._save(people)
 
     async def rows(self, batch: Sequence[Received[PersonSegments | None]]) -> None:
         """Take in records of ``people.segments``."""
-        rows = [((r.record.key or b"").decode(), r.event) for r in batch]
-        people = await self._people.load({person_id: person_id.partition(":")[0] for person_id, _ in rows})
+        rows = [((r.record.key or b"").decode(), self._first.get(r.record.partition, 0) > 0, r.event) for r in batch]
+        people = await self._people.load({person_id: person_id.partition(":")[0] for person_id, _, _ in rows})
         world = await self._people.world(people, ())
-        for person_id, row in rows:
-            recall_row(people[person_id].state, row, world)
+        for person_id, is_trimmed, row in rows:
+            recall_row(people[person_id].state, row, world, is_trimmed=is_trimmed)
         await self._save(people)
 
     async def events(self, batch: Sequence[Received[PersonEvent | None]]) -> None:

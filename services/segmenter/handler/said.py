@@ -46,13 +46,13 @@ class SaidFeedback:
 
 
 async def keep_demands(said: Said, versions: Mapping[str, int]) -> None:
-    """Keep by board which version of a demand was published; the highest holds."""
+    """Keep by board which version of a demand was published, 1 where only feedback was; the highest holds."""
     known = await said_demands(said, versions)
     await said.put({_demand_key(board): orjson.dumps(max(version, known[board])) for board, version in versions.items()})
 
 
 async def said_demands(said: Said, boards: Iterable[str]) -> dict[str, int]:
-    """Return by board the highest version of a demand that was published, 0 where none was."""
+    """Return by board the highest version of a demand that was published, 0 where nothing was."""
     wanted = list(boards)
     found = await said.get(map(_demand_key, wanted))
     return {board: orjson.loads(found.get(_demand_key(board), b"0")) for board in wanted}
