@@ -20,7 +20,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.limits import boards, bursts, large, people
+from bench.limits import boards, bursts, large, people, replays
 from bench.limits.figures import Found
 
 Measure = Callable[[Path, int], Coroutine[Any, Any, Found]]
@@ -36,6 +36,9 @@ LIMITS: dict[str, tuple[Measure, int]] = {
     "hot-board": (bursts.hot_board, 20_000),
     "burst": (bursts.burst, 1_000),
     "fat-burst": (bursts.fat_burst, 300),
+    "replay-dedup": (replays.replay_dedup, 30_000),
+    "replay-segmenter": (replays.replay_segmenter, 100_000),
+    "replay-notifier": (replays.replay_notifier, 100_000),
     "large-records": (large.large_records, 1024 * 1024),
 }
 """Each limit's measure and the size that is stated."""

@@ -126,6 +126,11 @@ class Rig:
         self._cluster: Cluster | None = None
 
     @property
+    def kafka(self) -> KafkaSettings:
+        """How to reach the broker."""
+        return self._kafka
+
+    @property
     def cluster(self) -> Cluster:
         """The connection to the broker."""
         assert self._cluster is not None
