@@ -51,8 +51,8 @@ SEED ?= 1
 MINUTES ?= 3
 ENGINE ?= embedded
 
-faults: $(VENV)/.test ## Hurt the running services by SEED for MINUTES, on ENGINE=embedded|real, and judge what is left
-	@$(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine $(ENGINE)
+faults: $(VENV)/.test ## Hurt the running services by SEED for MINUTES, on ENGINE=embedded|real, and judge what is left; PROMISED=1: all of it
+	@$(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine $(ENGINE) $(if $(PROMISED),--promised)
 
 ON_REAL := $(BIN)/python -m tests.support.engines
 

@@ -1,4 +1,7 @@
-"""``python -m tests.faults --seed N --minutes M --engine embedded|real``: runs until the minutes are over, each run with the next seed."""
+"""``python -m tests.faults --seed N --minutes M --engine embedded|real``: runs until the minutes are over, each run with the next seed.
+
+``--promised`` goes on until the run of runs has seen what is promised to be survived: ``PROMISED``.
+"""
 
 from __future__ import annotations
 
@@ -8,21 +11,66 @@ import logging
 import random
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from services.common.errors import ConfigurationError
-from tests.faults.campaign import run
-from tests.faults.world import find_engines
+from tests.faults.campaign import Report, run
+from tests.faults.world import Engine, find_engines
 
 _RUN_SECONDS = 120.0
+PROMISED: Mapping[Engine, Mapping[str, int]] = {
+    "real": {"process kills": 200, "broker restarts": 10, "store outages": 10, "rebalance storms": 5},
+    "embedded": {"process kills": 200},
+}
+"""What all runs together have to have survived, by engine."""
+
+
+@dataclass
+class Totals:
+    """What all runs together came to."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
+    failed: dict[int, str] = field(default_factory=dict)
+    """Seed → the first invariant that broke."""
+
+    def add(self, report: Report) -> None:
+        """Add one run."""
+        self.injected.update(report.injected)
+        self.counts["runs"] += 1
+        self.counts["records"] += report.records
+        self.counts["mails"] += report.mails
+        self.counts["deaths"] += sum(report.deaths.values())
+        self.counts["process kills"] += sum(count for how, count in report.exits.items() if how.endswith(" -9"))
+        self.counts["broker restarts"] = self.injected["broker SIGTERM"] + self.injected["broker SIGKILL"]
+        self.counts["broker freezes"] = self.injected["broker SIGSTOP"]
+        self.counts["store outages"] = self.injected["store away"]
+        self.counts["rebalance storms"] = self.injected["storm"]
+        if report.broken:
+            self.failed[report.seed] = next(iter(report.broken))
+
+    def are_enough(self, promised: Mapping[str, int]) -> bool:
+        """Tell whether all that was *promised* has been seen."""
+        return all(self.counts[what] >= least for what, least in promised.items())
+
+    def text(self) -> str:
+        """Return all of it."""
+        counted = ", ".join(f"{count} {what}" for what, count in self.counts.items() if count)
+        broken = ", ".join(f"seed {seed} broke {name}" for seed, name in self.failed.items()) or "every invariant held in every run"
+        return f"all runs together: {counted}\n  injected {dict(sorted(self.injected.items()))}\n  {broken}"
 
 
 def main() -> int:
-    """Run; end with 1 after the first run that broke an invariant."""
+    """Run; end with 1 where a run broke an invariant."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="of the first run; by default another one each time")
     parser.add_argument("--minutes", type=float, default=3.0, help="of load and faults, at least")
     parser.add_argument("--engine", choices=["embedded", "real"], default="embedded")
     parser.add_argument("--only", action="append", help="a fault by name; may be repeated")
+    parser.add_argument("--promised", action="store_true", help="go on until all that is promised has been survived")
+    parser.add_argument("--keep-going", action="store_true", help="go on after a run that broke an invariant")
     given = parser.parse_args()
     if given.engine == "real":
         try:
@@ -32,16 +80,26 @@ def main() -> int:
             return 78
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what its brokers suffer is said by name
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
+    totals = _runs(seed, given)
+    sys.stdout.write(f"{totals.text()}\n")
+    return 1 if totals.failed else 0
+
+
+def _runs(seed: int, given: argparse.Namespace) -> Totals:
+    totals = Totals()
     ends = time.monotonic() + given.minutes * 60
-    while (left := ends - time.monotonic()) > 0:
+    while (left := ends - time.monotonic()) > 0 or (given.promised and not totals.are_enough(PROMISED[given.engine])):
         sys.stdout.write(f"seed {seed} on {given.engine}\n")
-        report = asyncio.run(run(given.engine, seed, min(left, _RUN_SECONDS), _say, only=given.only))
+        seconds = _RUN_SECONDS if given.promised else min(left, _RUN_SECONDS)
+        report = asyncio.run(run(given.engine, seed, seconds, _say, only=given.only))
+        totals.add(report)
         sys.stdout.write(f"{report.text()}\n")
         if report.broken:
             sys.stdout.write(f"FAILED with seed {seed}: {next(iter(report.broken))}\n")
-            return 1
+            if not given.keep_going:
+                break
         seed += 1
-    return 0
+    return totals
 
 
 def _say(line: str) -> None:

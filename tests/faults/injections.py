@@ -19,8 +19,6 @@ from tests.faults.world import DAY_SECONDS, World
 
 Fault: TypeAlias = Callable[[World], Awaitable[None]]
 
-REBUILT = ("dedup",)
-"""Whose store is a function of one log that is kept for ever. The segmenter joins several, whose interleaving only its store knows."""
 _ATTEMPTS = 5
 AHEAD_SECONDS = 3_590
 """A clock that is so much ahead; beyond an hour Kafka itself refuses what is published by it."""
@@ -212,23 +210,28 @@ async def offsets_reset(world: World) -> None:
     """Stop a service, set its group back to the beginning, start it."""
     service = world.rng.choice(SERVICES)
     world.say(f"{service} begins at 0 again")
-    await _begin_again(world, service, lose_store=False)
-
-
-async def store_lost(world: World) -> None:
-    """Stop a service whose store is rebuilt from the logs, delete the store, set its group back to the beginning, start it."""
-    service = world.rng.choice(REBUILT)
-    world.say(f"{service} lost its store")
-    await _begin_again(world, service, lose_store=True)
-
-
-async def _begin_again(world: World, service: str, *, lose_store: bool) -> None:
     count = len(world.fleet.members[service])
     await world.fleet.scale(service, 0)
-    if lose_store:
-        world.lose_store(service)
     await _set_back(world, service)
     await world.fleet.scale(service, count)
+
+
+def store_lost(service: str) -> Fault:
+    """Return the fault: stop *service*, delete its store, start it; it reads back what it has said, and sets its group back itself."""
+
+    async def lost(world: World) -> None:
+        world.say(f"{service} lost its store")
+        count = len(world.fleet.members[service])
+        await world.fleet.scale(service, 0)
+        world.lose_store(service)
+        if service in NOT_YET:
+            await _set_back(world, service)
+        await world.fleet.scale(service, count)
+
+    return lost
+
+
+NOT_YET = ("dedup",)
 
 
 async def _set_back(world: World, service: str) -> None:
@@ -254,7 +257,7 @@ EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
     "wrong outside clock": (wrong_outside_clock, 1),
     "wrong clock": (wrong_clock, 2),
     "offsets reset": (offsets_reset, 1),
-    "store lost": (store_lost, 1),
+    **{f"store lost: {service}": (store_lost(service), 1) for service in ("dedup", "segmenter", "notifier")},
 }
 """Name → the fault and how often it comes beside the others."""
 WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {

@@ -191,8 +191,8 @@ def i6_dead_letters_are_the_poison(evidence: Evidence) -> Iterator[str]:
             yield f"the dead letter of {place} is not what was published"
     for service, topic, field in (
         ("dedup", "board.events", "text"),
-        ("segmenter", "people.events", "name"),
-        ("notifier", "people.events", "name"),
+        ("segmenter", "people.events", "traits_json"),
+        ("notifier", "people.events", "traits_json"),
     ):
         deadly = {row.raw.key for row in evidence.rows(topic) if CRASH_MARK in (row.fields.get(field) or "")}
         given_up = {letter.key for _, letter in evidence.letters.get(service, ())}

@@ -75,7 +75,7 @@ class Load:
 
     def deadly(self) -> list[Output]:
         """Return a record for each service that kills its worker, every time: one at the front door, one to group, one to know."""
-        stranger = {"id": "crm-deadly", "email": "deadly@example.com", "name": CRASH_MARK}
+        stranger = {"id": "crm-deadly", "email": "deadly@example.com", "traits": {"note": CRASH_MARK}}
         front = {"id": "deadly", "workspace": WORKSPACE, "board": "b0", "text": POISON_MARK, "author": {"email": _email(0)}}
         key = POISON_KEY + b"deadly"
         made = [self._said(CRASH_MARK), self._output("people.raw", "crm-deadly", stranger)]

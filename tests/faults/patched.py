@@ -150,13 +150,11 @@ def _clock(_times: int) -> None:
 
 def _no_guard(_times: int) -> None:
     """Without the crash guard: what kills a batch is logged, and the batch acknowledged, as a stream framework would."""
-    original = Loop._take_batch
 
     async def take_batch(self: Loop, route: Any, records: Any) -> Settled:
         try:
-            return await original(self, route, records)
+            return await self._process(route, records)
         except ZeroDivisionError:
-            await self._marks.clear(records[0].topic, records[0].partition)
             return Settled()
 
     Loop._take_batch = take_batch  # type: ignore[method-assign]
@@ -209,8 +207,8 @@ def _no_pointers(_times: int) -> None:
 DEADLY: dict[str, Patch] = {
     "ingest": _deadly(Ingest, "handle", "text", POISON_MARK),
     "dedup": _deadly(DedupHandler, "handle", "text"),
-    "segmenter": _deadly(People, "events", "name"),
-    "notifier": _deadly(PeopleHandler, "handle", "name"),
+    "segmenter": _deadly(People, "events", "traits_json"),
+    "notifier": _deadly(PeopleHandler, "handle", "traits_json"),
 }
 """What in each service dies of a mark."""
 PATCHES: dict[str, Patch] = {
