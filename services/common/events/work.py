@@ -26,7 +26,8 @@ class SegmenterWork:
     ``state_json`` carries what the receiver needs, ``version`` (the subject's own) orders repeated news.
 
     - person_changed, to a board: the card of ``person_id`` (memberships, account, pointer).
-    - person_on_board, to a person: who asked on a board for the first time, and which version of the card the board knows.
+    - person_on_board, to a person: who asked on a board for the first time (and, where a rule looks at that, what for), and which version
+      of the card the board knows.
     - family_changed, to a person: what is known of the persons who follow this one, by way of one of them.
     - person_in_account, to an account: who belongs to it from now on.
     - account_changed, to a person: the card of ``account_id``.

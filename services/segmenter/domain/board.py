@@ -14,6 +14,7 @@ from typing import Any
 from services.common.clock import Micros
 from services.segmenter.domain.cards import AccountBrief, PersonCard, person_card
 from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.pointers import below, end, path
 from services.segmenter.domain.tally import Tally, View, empty_tally
 
 Operation = Sequence[Any]
@@ -57,6 +58,7 @@ class BoardState:
         self._by_idea: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._by_person: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)
+        self._wishes: defaultdict[str, set[str]] = defaultdict(set)
         self._tallies: dict[str, Tally] = {}
 
     @property
@@ -86,11 +88,11 @@ class BoardState:
 
     def root(self, idea_id: str) -> str:
         """Return where the pointers of an idea end; of a circle, its smallest id."""
-        return _end(idea_id, self.parents.get)
+        return end(idea_id, self.parents.get)
 
     def human(self, person_id: str) -> str:
         """Return the person whom *person_id* was joined into, or itself."""
-        return _end(person_id, self._pointer)
+        return end(person_id, self._pointer)
 
     def card(self, person_id: str) -> PersonCard:
         """Return what is known of exactly this person, of version 0 where nothing is."""
@@ -100,10 +102,14 @@ class BoardState:
         """Tell whether the person ever asked for anything here."""
         return person_id in self._by_person
 
+    def wishes(self, person_id: str) -> set[str]:
+        """Return the feedback of exactly this person that is linked to an idea."""
+        return self._wishes.get(person_id, set())
+
     def known_since(self, person_id: str) -> Micros | None:
         """Return when the first profile of whoever *person_id* is reached that person; None while there is none."""
         moments: list[Micros] = []
-        for name in _path(person_id, self._pointer):
+        for name in path(person_id, self._pointer):
             card = self.card(name)
             if card.pointer_since is not None and card.pointer is not None:
                 moments.append(card.pointer_since)
@@ -118,11 +124,11 @@ class BoardState:
 
     def family(self, person_id: str) -> set[str]:
         """Return the person and all who follow it, directly or through others."""
-        return _below(person_id, self._followers)
+        return below(person_id, self._followers)
 
     def members(self, idea_id: str) -> set[str]:
         """Return the idea and all that point at it, directly or through others."""
-        return _below(idea_id, self._children)
+        return below(idea_id, self._children)
 
     def roots_of_person(self, person_id: str) -> set[str]:
         """Return the root ideas that the person, and all who follow it, asked for."""
@@ -157,12 +163,14 @@ class BoardState:
             mention = self.mentions[feedback_id] = Mention(person_id, ingested_at)
         self._wait(feedback_id, mention, waits=False)
         mention.person_id, mention.ingested_at, mention.idea_id = person_id, ingested_at, idea_id
+        self._wishes[person_id].add(feedback_id)
         self._count(person_id, idea_id, 1)
 
     def _unlink(self, feedback_id: str) -> None:
         mention = self.mentions[feedback_id]
         if mention.idea_id is not None:
             self._count(mention.person_id, mention.idea_id, -1)
+            self._wishes[mention.person_id].discard(feedback_id)
             mention.idea_id = None
         self._wait(feedback_id, mention, waits=False)
 
@@ -270,32 +278,3 @@ class BoardState:
     def _pointer(self, person_id: str) -> str | None:
         card = self.cards.get(person_id)
         return None if card is None else card.pointer
-
-
-def _path(start: str, follow: Any) -> list[str]:
-    """Return *start* and all that *follow* leads to, until it ends or comes round."""
-    path = [start]
-    while (following := follow(path[-1])) is not None and following not in path:
-        path.append(following)
-    return path
-
-
-def _end(start: str, follow: Any) -> str:
-    following = follow(start)
-    if following is None:
-        return start
-    path = _path(start, follow)
-    back = follow(path[-1])
-    return path[-1] if back is None else min(path[path.index(back) :])
-
-
-def _below(top: str, children: defaultdict[str, set[str]]) -> set[str]:
-    """Return *top* and everything below it; never creates an entry of *children*."""
-    found = {top}
-    open_ends = [top]
-    while open_ends:
-        for child in children.get(open_ends.pop(), ()):
-            if child not in found:
-                found.add(child)
-                open_ends.append(child)
-    return found

@@ -11,7 +11,9 @@ from services.segmenter.domain import enrichment
 from services.segmenter.domain.board import BoardState, Operation
 from services.segmenter.domain.cards import PersonCard
 from services.segmenter.domain.demand import Shown, demand, shown
+from services.segmenter.domain.mentions import Asked, words_of
 from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.wishes import wish, wishes_of, wishes_to_tell
 from services.segmenter.domain.work import Cause
 
 EFFECTIVE = frozenset({"linked", "unlinked", "merged", "unmerged", "moved", "split"})
@@ -53,6 +55,7 @@ def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[Pers
     for card in cards:
         if card.known or card.pointer is not None:
             needed |= {name: m.row for name, m in state.waiting(card.person_id) if (card.known_since or 0) - m.ingested_at <= DAY}
+        needed |= wishes_to_tell(state, card)
     return needed
 
 
@@ -121,7 +124,12 @@ class Step:
         if mention is not None and mention.idea_id is not None:
             self._count_out(feedback_id)
         self._learn(cards)
-        if not state.has_asked(person_id):
+        if mention is not None and mention.person_id != person_id:
+            self._tell_wishes(decision.decision_id, mention.person_id, {feedback_id: None})
+        if state.definition.asks:
+            asked = Asked(decision.occurred_at, idea_id, words_of(decision.text or ""))
+            self._tell_wishes(decision.decision_id, person_id, {feedback_id: asked})
+        elif not state.has_asked(person_id):
             cause = Cause(decision.workspace, decision.decision_id, self._at)
             self._decided.facts.append(cause.person_on_board(person_id, decision.board, state.card(person_id).version))
         self._before[state.root(idea_id)] = None
@@ -135,6 +143,7 @@ class Step:
 
     def _unlink(self, decision: Decision, feedback_id: str) -> None:
         self._count_out(feedback_id)
+        self._tell_wishes(decision.decision_id, self._state.mentions[feedback_id].person_id, {feedback_id: None})
         if _is_retraction(decision):
             known = self._state.mentions[feedback_id].known
             self._say(enrichment.retracted(decision, self._rows[feedback_id]), known)
@@ -147,7 +156,9 @@ class Step:
             self._count_out(feedback_id)
         self._before[state.root(idea_id)] = None
         self._do("link", feedback_id, mention.person_id, idea_id, mention.ingested_at)
-        self._say(enrichment.moved(state, decision, idea_id, self._rows[feedback_id]), known)
+        row = enrichment.moved(state, decision, idea_id, self._rows[feedback_id])
+        self._tell_wishes(decision.decision_id, mention.person_id, {feedback_id: wish(row)})
+        self._say(row, known)
 
     def _point(self, decision: Decision, idea_id: str) -> None:
         state = self._state
@@ -160,6 +171,12 @@ class Step:
         elif idea_id in state.parents:
             self._watch({*state.members(idea_id), state.root(idea_id)})
             self._do("unmerge", idea_id)
+
+    def _tell_wishes(self, cause_id: str, person_id: str, wishes: Mapping[str, Asked | None]) -> None:
+        """Tell a person's worker what the person asks for now, if any rule asks for that."""
+        if self._state.definition.asks and wishes:
+            cause, known = Cause(self._place[0], cause_id, self._at), self._state.card(person_id).version
+            self._decided.facts.append(cause.person_on_board(person_id, self._place[1], known, wishes))
 
     def _count_out(self, feedback_id: str) -> None:
         idea_id = self._state.mentions[feedback_id].idea_id
@@ -176,7 +193,9 @@ class Step:
             if card.account is not None and state.is_news_of_account(card.account):
                 roots |= state.roots_of_account(card.account.account_id)
             self._watch(roots)
+            wishes = wishes_of(wishes_to_tell(state, card), self._rows)
             self._do("person", asdict(card))
+            self._tell_wishes(f"{card.person_id}/{card.version}", card.person_id, wishes)
         for card in newer:
             for feedback_id, mention in list(state.waiting(card.person_id)):
                 if enrichment.is_in_time(state, mention) and feedback_id in self._rows and not self._unheard(feedback_id):

@@ -143,6 +143,8 @@ class Definition:
     """Of all rules together."""
     uses_answers: bool = False
     """Whether a rule uses the variable ``answers``."""
+    asks: bool = False
+    """Whether a rule asks for what people ask for: then their workers are told of it."""
 
     @property
     def primary(self) -> str:

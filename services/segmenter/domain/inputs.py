@@ -12,6 +12,7 @@ from services.common.clock import Micros
 from services.common.events import PersonEvent, SegmenterWork, TransitionCause
 from services.segmenter.domain.cards import account_card
 from services.segmenter.domain.facts import Facts
+from services.segmenter.domain.mentions import asked
 from services.segmenter.domain.person import PersonState, Sent
 
 EVENTS = frozenset({"profile", "activity", "answer", "joined", "separated", "erased"})
@@ -92,10 +93,17 @@ def take_in(state: PersonState, received: PersonEvent | SegmenterWork) -> None:
     elif received.type == "account_changed":
         state.account = account_card(state_of(received)["card"])
     else:
-        board = str(state_of(received)["board"])
-        if board not in state.own.boards:
-            state.own.boards = sorted([*state.own.boards, board])
-            state.own_version = state.position
+        _take_board(state, state_of(received))
+
+
+def _take_board(state: PersonState, raw: Mapping[str, Any]) -> None:
+    board, wishes = str(raw["board"]), raw.get("wishes", {})
+    if board not in state.own.boards:
+        state.own.boards = sorted([*state.own.boards, board])
+        state.own_version = state.position
+    for feedback_id, wish in wishes.items():
+        state.own.ask(feedback_id, None if wish is None else asked(wish))
+        state.own_version = state.position
 
 
 def _take_event(state: PersonState, event: PersonEvent) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.segmenter.domain.asked import Asks, AsksIdea
 from services.segmenter.domain.compiling import compiled
 from services.segmenter.domain.definition import UNKNOWN, Condition, Definition, Rule, Scheme
 from services.segmenter.domain.format import RfmSpec, RuleSpec, SchemeSpec, SegmentsFile
@@ -91,6 +92,7 @@ class _Compiler:
             answer_days=self._file.answers.expire,
             answer_confidence=self._file.answers.confidence,
             recency=recency,
+            asks=any(isinstance(watch.term, Asks | AsksIdea) for watch in self._terms.watches()),
             uses_answers=any("answers" in condition.program.variables() for condition in self._conditions),
         )
 

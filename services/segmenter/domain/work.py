@@ -14,6 +14,7 @@ from services.common.events.work import SegmenterWorkType
 from services.common.ids import make_id
 from services.segmenter.domain.cards import AccountCard, PersonCard
 from services.segmenter.domain.facts import Facts
+from services.segmenter.domain.mentions import Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,15 @@ class Cause:
         """Tell *board* what is known of a person now."""
         return self.note("person_changed", card.version, {"card": card}, board=board, person_id=card.person_id)
 
-    def person_on_board(self, person_id: str, board: str, known_version: int) -> SegmenterWork:
-        """Tell a person's worker that the person asked on *board*, which knows the card of *known_version* (0: none)."""
-        return self.note("person_on_board", known_version, {"board": board}, person_id=person_id)
+    def person_on_board(
+        self, person_id: str, board: str, known_version: int, wishes: Mapping[str, Asked | None] | None = None
+    ) -> SegmenterWork:
+        """Tell a person's worker that the person asked on *board*, which knows the card of *known_version* (0: none).
+
+        *wishes* says what for, by feedback id (None: for nothing any more); no rule of the board's definition may ask for that.
+        """
+        state = {"board": board} if wishes is None else {"board": board, "wishes": wishes}
+        return self.note("person_on_board", known_version, state, person_id=person_id)
 
     def family_changed(self, target: str, sender: str, version: int, members: Mapping[str, tuple[int, Facts]]) -> SegmenterWork:
         """Tell *target* of all who follow it by way of *sender*; nobody, if *sender* follows it no longer."""
