@@ -9,14 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pymongo import MongoClient
 
 from services.common.codec import Codec
 from services.common.events import Decision, Event, NotificationOutcome, PersonEvent
@@ -30,6 +33,7 @@ from services.common.settings import KafkaSettings
 from services.common.topics import load_topics
 from services.console.embedded.broker import EmbeddedBroker
 from services.console.embedded.mail import MailSink, Reply
+from tests.conftest import MONGO_URL
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
@@ -40,6 +44,8 @@ NOW = 1_750_000_000_000_000
 _PATIENCE_SECONDS = 90
 _CHUNK = 50
 """So many mails may repeat after a kill, at most: what was sent and not yet written down."""
+_BATCH = 500
+"""So many may repeat after a kill with which the store is lost, at most: what was written down and not yet said."""
 
 
 class Notifier:
@@ -125,9 +131,36 @@ def sink(tmp_path: Path) -> Iterator[MailSink]:
         yield running
 
 
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """The notifier's store, from outside."""
+
+    url: str
+
+    def destroy(self) -> None:
+        """Remove the store and all that it holds."""
+        if self.url.startswith("sqlite:"):
+            path = Path(self.url.removeprefix("sqlite:"))
+            for part in path.parent.glob(f"{path.name}*"):
+                part.unlink()
+        else:
+            with MongoClient[dict[str, Any]](self.url) as client:
+                client.drop_database(client.get_default_database().name)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
+    if request.param == "sqlite":
+        yield Disk(f"sqlite:{tmp_path}/data/notifier.db")
+    else:
+        disk = Disk(f"{os.environ[MONGO_URL].rstrip('/')}/notifier_{uuid.uuid4().hex[:12]}")
+        yield disk
+        disk.destroy()
+
+
 @pytest.fixture
-def notifier(tmp_path: Path, broker: EmbeddedBroker, sink: MailSink) -> Iterator[Notifier]:
-    service = Notifier(tmp_path, broker.bootstrap_servers, sink.port)
+def notifier(tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, disk: Disk) -> Iterator[Notifier]:
+    service = Notifier(tmp_path, broker.bootstrap_servers, sink.port, GROUNDSWELL_STORE_URL=disk.url)
     service.start()
     yield service
     service.end(signal.SIGKILL)
@@ -302,6 +335,39 @@ async def test_killed_among_its_mails_it_tells_everyone_once(
         await publish(last.outputs)
         await log.until(lambda found: any(outcome.release_id == "2026.12" for outcome in found))
         assert sink.accepted == accepted + 1, "a second publication of the same decisions told someone again"
+
+
+async def test_a_store_that_is_lost_among_its_mails_makes_nobody_hear_in_two_and_nobody_wait(
+    broker: EmbeddedBroker, sink: MailSink, notifier: Notifier, publish: Callable[[Sequence[Output]], Any], disk: Disk
+) -> None:
+    sink.replies[:] = [Reply("^gone", "550 5.1.1 No such user")]
+    crowd = Crowd()
+    board = crowd.history()
+    for name, person in crowd.people.items():
+        if kind(name) == "late":
+            board.know("contact", person, channel="email", address=f"{name}@example.com")
+    await publish(board.outputs)
+    await reach(sink, 120, notifier)
+    notifier.end(signal.SIGKILL)
+    disk.destroy()
+    notifier.start()
+
+    async with Log(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
+        await log.until(crowd.are_settled)
+        await log.until(crowd.are_as_expected)
+        crowd.assert_mailed_once(mails(notifier.log.parent), repeats=_BATCH)
+
+        accepted = sink.accepted
+        assert notifier.end(signal.SIGTERM) == 0
+        disk.destroy()
+        notifier.start()
+        last = Board(first=10_000)
+        last.link(crowd.people["ok0"], "ideaC")
+        last.decide("status_changed", idea_id="ideaC", root_id="ideaC", status="shipped", release_id="2026.12")
+        await publish(last.outputs)
+        await log.until(lambda found: any(outcome.release_id == "2026.12" for outcome in found))
+        assert sink.accepted == accepted + 1, "a store that was lost after everyone was told told someone again"
+        assert '"event": "dead_letter"' not in notifier.log.read_text()
 
 
 async def test_a_mail_server_that_is_away_delays_and_loses_nothing(

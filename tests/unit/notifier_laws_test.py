@@ -307,13 +307,13 @@ def _run(operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False) -> 
 
 
 @given(operations=HISTORIES, tell_again=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
     _assert_all_hear(_run(operations, tell_again=tell_again))
 
 
 @given(operations=HISTORIES_WITH_LOSSES, tell_again=st.booleans())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_a_lost_store_makes_nobody_hear_twice_and_nobody_wait(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
     story = _run(operations, tell_again=tell_again)
     _assert_all_hear(story)
@@ -344,7 +344,7 @@ def _assert_all_hear(story: Story) -> None:
 
 
 @given(operations=st.one_of(HISTORIES, HISTORIES_WITH_LOSSES))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(operations: Sequence[tuple[Any, ...]]) -> None:
     story = _run(operations)
     other = story.world.fresh_copy()
@@ -355,7 +355,7 @@ def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(ope
 
 
 @given(operations=HISTORIES)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_the_log_tells_all_that_the_ledger_knows(operations: Sequence[tuple[Any, ...]]) -> None:
     story = _run(operations)
     for row in story.world.store.ledger.values():
@@ -381,7 +381,7 @@ def test_handling_everything_again_sends_nothing(operations: Sequence[tuple[Any,
 
 
 @given(operations=HISTORIES, compacted=st.booleans(), records=st.integers(1, 50))
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_a_rebuilt_ledger_knows_what_the_lost_one_knew(operations: Sequence[tuple[Any, ...]], compacted: bool, records: int) -> None:
     story = _run(operations)
     world = story.world

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.common.codec import Codec
-from services.common.events import Alert, Decision, NotificationOutcome, PersonEvent
+from services.common.events import Alert, Decision, Event, NotificationOutcome, PersonEvent
 from services.common.ids import board_key, decision_id
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output, Received, Record
@@ -25,7 +25,23 @@ from tests.fakes_notifier import HandClock, MemoryStore, PlainComposer, Recordin
 
 WORKSPACE, BOARD = "lumora", "product"
 PARTITIONS = 3
-CODEC = Codec(open_schemas(None))
+
+
+class _LastingCodec(Codec):
+    """Parses a schema once, not with each of the many processes of a test."""
+
+    def __init__(self) -> None:
+        super().__init__(open_schemas(None))
+        self._decoders: dict[type[Event], Callable[[bytes], Any]] = {}
+
+    def frame_decoder(self, event: type[Any]) -> Callable[[bytes], Any]:
+        """Return the function that reads frames of *event*; it raises ``MalformedRecord`` and nothing else."""
+        if event not in self._decoders:
+            self._decoders[event] = super().frame_decoder(event)
+        return self._decoders[event]
+
+
+CODEC = _LastingCodec()
 START = 1_700_000_000 * SECOND
 TOPICS = (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC)
 
