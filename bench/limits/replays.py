@@ -72,11 +72,11 @@ async def _replay(folder: Path, name: str, size: int, made: Callable[[Rig], list
         rig.services[name].stop()
         places = [(topic, number) for topic in consumed_topics()[name] for number in range(PARTITIONS)]
         await set_back(rig.kafka, f"groundswell-{name}", places)
-        await _again(rig, found, name, "replay on its store", len(outputs), empty)
+        await _again(rig, found, "replay on its store", len(outputs), empty)
         rig.services[name].stop()
         for file in (folder / "data").glob(f"{name}.db*"):
             file.unlink()
-        await _again(rig, found, name, "store deleted", len(outputs), empty)
+        await _again(rig, found, "store deleted", len(outputs), empty)
         found.bars.append(Bar("dead letters", await rig.letters(), 0))
     return found
 
@@ -89,8 +89,9 @@ class _Start:
     seconds: float
 
 
-async def _again(rig: Rig, found: Found, name: str, what: str, records: int, empty: _Start) -> None:
+async def _again(rig: Rig, found: Found, what: str, records: int, empty: _Start) -> None:
     """Start the service and wait until nothing is left to be read; the cost of the start itself is left out."""
+    [name] = rig.services
     before, started = await _published(rig), time.monotonic()
     service = await rig.start(name)
     await rig.drained(name)
