@@ -18,6 +18,8 @@ from tests.faults.world import SETTLE_SECONDS, Engine, World, opened
 
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
+_SHIP_SECONDS = 60.0
+"""For so long the end of the load waits for an idea that can be shipped."""
 _PAUSE_SECONDS = (0.5, 3.0)
 _SUDDEN_SECONDS = (1.0, 5.0)
 
@@ -115,11 +117,13 @@ async def _load(world: World, seconds: float, *, deadly: bool) -> None:
             if deadly and quarter == 1:
                 await world.publish(world.load.deadly())
         await asyncio.sleep(_CHUNK_SECONDS)
-    await _ship(world)
+    deadline = time.monotonic() + _SHIP_SECONDS
+    while not await _ship(world) and time.monotonic() < deadline:
+        await asyncio.sleep(_CHUNK_SECONDS)
 
 
-async def _ship(world: World) -> None:
-    """Ship the idea of each of two boards that most people ask for, and merge another one into one of them."""
+async def _ship(world: World) -> bool:
+    """Ship the idea of each of two boards that most people ask for, and merge another one into one of them; tell if there was any."""
     boards = fold(world.evidence())
     where = {d["idea_id"]: d["board"] for d in world.evidence().facts("board.decisions") if d["type"] == "opened"}
     ranked = sorted(boards.said().items(), key=lambda entry: (-len(entry[1]), entry[0]))
@@ -129,6 +133,7 @@ async def _ship(world: World) -> None:
         others = [other for other in fresh[2:] if where[other] == where[root]]
         if others:
             await world.publish(world.load.merged(world.rng.choice(others[:4]), root, where[root]))
+    return bool(fresh)
 
 
 async def _hurt(

@@ -52,6 +52,7 @@ SETTLE_SECONDS = 180.0
 DAY_SECONDS = 86_400.0
 DISK_BYTES = 64 * 1024 * 1024
 _LOOK_SECONDS = 0.3
+_TOPICS_SECONDS = 60.0
 _TROUBLE = (GroundswellError, KafkaError, OSError, TimeoutError)
 MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
 
@@ -97,7 +98,6 @@ class World:
     enriched_at: list[float] = field(default_factory=list)
     """When the last topic that a record reaches was seen to have grown (monotonic seconds)."""
     _enriched: int = 0
-    _partitions: dict[str, int] = field(default_factory=dict)
     cluster: Cluster = field(init=False)
     tail: Tail = field(init=False)
 
@@ -137,11 +137,9 @@ class World:
                     await asyncio.sleep(0.5)
 
     async def _put(self, outputs: Sequence[Output], moment_ms: int) -> None:
-        if not self._partitions:
-            self._partitions = await self.cluster.topics()
         by_place: dict[Place, list[Output]] = {}
         for output in outputs:
-            place = (output.topic, partition_of(output.partition_key, self._partitions[output.topic]))
+            place = (output.topic, partition_of(output.partition_key, PARTITIONS))
             by_place.setdefault(place, []).append(output)
         await asyncio.gather(*(self.cluster.put(place, part, [moment_ms] * len(part)) for place, part in by_place.items()))
 
@@ -209,8 +207,22 @@ class World:
 
 
 @asynccontextmanager
-async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches: Mapping[str, str] | None = None) -> AsyncIterator[World]:
-    """Start everything with one worker a service, *patches* (by service) applied to each start; stop it in the end."""
+async def opened(
+    engine: Engine,
+    seed: int,
+    say: Callable[[str], None],
+    patches: Mapping[str, str] | None = None,
+    settings: Mapping[str, str] | None = None,
+) -> AsyncIterator[World]:
+    """Start everything with one worker a service; stop it in the end.
+
+    Args:
+        engine: What it runs on.
+        seed: Of the load, and of whatever is chosen.
+        say: Told of what happens.
+        patches: What is applied to each start, by service.
+        settings: Environment variables of every worker, beside the usual ones.
+    """
     folder = Path(tempfile.mkdtemp(prefix=f"groundswell-faults-{seed}-"))
     async with AsyncExitStack() as stack:
         kafka = _broker(engine, folder, stack)
@@ -220,10 +232,16 @@ async def opened(engine: Engine, seed: int, say: Callable[[str], None], patches:
         (folder / "mail.jsonl").touch()
         run = uuid.uuid4().hex[:8]
         disk = stack.enter_context(SmallDisk(folder / "data", DISK_BYTES))
-        fleet = Fleet(folder, lambda service: _environment(engine, kafka, folder, sink.port) | _store(service, store, run), patches or {})
+        usual = _environment(engine, kafka, folder, sink.port) | dict(settings or {})
+        fleet = Fleet(folder, lambda service: usual | _store(service, store, run), patches or {})
         world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say, disk)
         world.cluster = await stack.enter_async_context(Cluster(kafka))
         await apply_topics(world.cluster, partitions=PARTITIONS, replication=len(kafka.bootstrap_servers.split(",")))
+        async with asyncio.timeout(_TOPICS_SECONDS):
+            known = await world.cluster.topics()
+            while not wanted_topics().keys() <= known.keys():  # a broker that is busy tells of them later
+                await asyncio.sleep(_LOOK_SECONDS)
+                known = await world.cluster.topics()
         world.tail = await stack.enter_async_context(await world.cluster.tail(sorted(wanted_topics())))
         stack.push_async_callback(fleet.stop)
         for service in SERVICES:
