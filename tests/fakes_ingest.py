@@ -138,3 +138,12 @@ def join(offset: int, one: str, other: str, *, number: int = 1, command: str = "
     """Return the command that joins two persons, or separates them."""
     value = {"id": f"j-{number}", "workspace": WORKSPACE, "command": command, "person_id": one, "other_person_id": other}
     return raw("people.commands", offset, value)
+
+
+def rows_of(memory: FakeMemory) -> Any:
+    """Return what is remembered, without how many writes it took."""
+    known = {key: row.entries for key, row in memory.known.items()}
+    people = {
+        key: (row.boards, row.contact, row.contact_at, row.profile_at, row.preferences, row.links) for key, row in memory.people.items()
+    }
+    return memory.bound, known, people

@@ -20,6 +20,7 @@ from services.ingest.decoding import decoders
 from services.ingest.domain.inputs import Input
 from services.ingest.handler import Handler
 from services.ingest.ports import Memory
+from services.ingest.recalling import EventRecall
 from services.ingest.settings import IngestSettings
 
 NAME = "ingest"
@@ -37,7 +38,8 @@ def create_wire(settings: IngestSettings, channels: Channels) -> Wire:
     @asynccontextmanager
     async def wire(codec: Codec, _registry: CollectorRegistry) -> AsyncIterator[Wiring]:
         async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
-            yield Wiring(routes(store.port, codec, channels, settings.text_limit), store.marks)
+            recall = EventRecall(store.port, codec)
+            yield Wiring(routes(store.port, codec, channels, settings.text_limit), store.marks, birth=store.birth, recall=recall)
 
     return wire
 

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from services.common import ids
 from services.common.errors import TransientError
 from services.common.mongo import MongoStore
+from services.common.outcome import Drop, Emit
 from services.common.records import Record
 from services.common.sqlite import Database
 from services.ingest.adapters.mongo import MongoMemory
@@ -23,16 +25,24 @@ from services.ingest.adapters.shapes import entry_of, entry_to_plain, person_of,
 from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
 from services.ingest.domain.rows import Binding, Changes, Entry, Link, Person, Subject
 from services.ingest.ports import Contended, Memory
-from tests.fakes_ingest import FakeMemory, Front, events_of, feedback, join
+from services.ingest.recalling import EventRecall
+from tests.fakes_ingest import CODEC, FakeMemory, Front, events_of, feedback, join
 from tests.ingest_samples import ANN, BOB
 
 _MONGO = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
 
-ENTRY = Entry(3, "feedback.raw/0/1", "d1", "submitted", "product", ANN, contact=True, links=((BOB, ANN),), boards=("a", "b.c"))
+ENTRY = Entry(3, "feedback.raw/0/1", "d1", "submitted", "product", ANN, contact=True, links=((BOB, ANN),), boards=("a", "b.c"), change=2)
 BINDING = Binding("lumora/email:ann$.x@example.com", ANN, "feedback.raw/0/1")
 SUBJECT = Subject("lumora:feedback:x", 1, (ENTRY,))
 PERSON = Person(
-    ANN, 1, frozenset({"product", "b.c"}), "email:ann@example.com", 7, 8, (("email/", 9),), (Link("o1", BOB, (ANN, BOB)), Link("o2", None))
+    ANN,
+    1,
+    frozenset({"product", "b.c"}),
+    "email:ann@example.com",
+    7,
+    8,
+    (("email/", 9),),
+    (Link("o1", BOB, (ANN, BOB), 1), Link("o2", None, None, 2)),
 )
 EVERYTHING = Changes((BINDING,), (SUBJECT,), (PERSON,))
 
@@ -169,6 +179,29 @@ async def test_workers_that_race_for_the_same_records_publish_each_fact_once(mem
     )
 
 
+async def test_a_memory_is_recalled_by_several_at_once_and_twice(memory: Memory) -> None:
+    records = [
+        *(feedback(n, id=str(n), author={"email": f"p{n % 7}@example.com", "alias": f"slack:U{n}"}) for n in range(20)),
+        join(0, ids.person_id("lumora", "email:p1@example.com"), ids.person_id("lumora", "email:p2@example.com")),
+    ]
+    expected = await Front().take(records)
+    said = [output for outcome in expected if isinstance(outcome, Emit) for output in outcome.outputs]
+
+    async def recall() -> None:
+        one = EventRecall(memory, CODEC)
+        for topic in one.topics:
+            of_topic = [Record(topic, 0, n, 0, o.key, o.value) for n, o in enumerate(said) if o.topic == topic]
+            for start in range(0, len(of_topic), 7):
+                await one.recall(topic, of_topic[start : start + 7])
+
+    await asyncio.gather(recall(), recall())
+    await recall()
+
+    assert expected == await Front(memory).take(records)
+    again = [Record(r.topic, 1, r.offset, r.timestamp_ms, r.key, r.value) for r in records]
+    assert all(isinstance(outcome, Drop) for outcome in await Front(memory).take(again))
+
+
 _NAMES = st.text(max_size=6)
 _ENTRIES = st.builds(
     Entry,
@@ -181,6 +214,7 @@ _ENTRIES = st.builds(
     contact=st.booleans(),
     links=st.lists(st.tuples(_NAMES, _NAMES), max_size=2).map(tuple),
     boards=st.lists(_NAMES, max_size=2).map(tuple),
+    change=st.integers(0, 9),
 )
 _PERSONS = st.builds(
     Person,
@@ -191,9 +225,10 @@ _PERSONS = st.builds(
     contact_at=st.integers(-1, 2**62),
     profile_at=st.integers(-1, 2**62),
     preferences=st.lists(st.tuples(_NAMES, st.integers(0, 2**62)), max_size=2).map(tuple),
-    links=st.lists(st.builds(Link, origin=_NAMES, into=st.none() | _NAMES, pair=st.none() | st.tuples(_NAMES, _NAMES)), max_size=2).map(
-        tuple
-    ),
+    links=st.lists(
+        st.builds(Link, origin=_NAMES, into=st.none() | _NAMES, pair=st.none() | st.tuples(_NAMES, _NAMES), number=st.integers(0, 9)),
+        max_size=2,
+    ).map(tuple),
 )
 
 

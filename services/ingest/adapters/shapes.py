@@ -20,6 +20,8 @@ def entry_to_plain(entry: Entry) -> dict[str, Any]:
         plain["links"] = [{"person_id": person_id, "into": into} for person_id, into in entry.links]
     if entry.boards:
         plain["boards"] = list(entry.boards)
+    if entry.change:
+        plain["change"] = entry.change
     return plain
 
 
@@ -35,6 +37,7 @@ def entry_of(plain: dict[str, Any]) -> Entry:
         contact=plain.get("contact", False),
         links=tuple((link["person_id"], link["into"]) for link in plain.get("links", ())),
         boards=tuple(plain.get("boards", ())),
+        change=plain.get("change", 0),
     )
 
 
@@ -47,7 +50,8 @@ def person_to_plain(person: Person) -> dict[str, Any]:
         "profile_at": person.profile_at,
         "preferences": [{"about": about, "at": at} for about, at in person.preferences],
         "links": [
-            {"origin": link.origin, "into": link.into, "pair": None if link.pair is None else list(link.pair)} for link in person.links
+            {"origin": link.origin, "into": link.into, "pair": None if link.pair is None else list(link.pair), "number": link.number}
+            for link in person.links
         ],
     }
 
@@ -62,5 +66,8 @@ def person_of(person_id: str, version: int, plain: dict[str, Any]) -> Person:
         contact_at=plain["contact_at"],
         profile_at=plain["profile_at"],
         preferences=tuple((preference["about"], preference["at"]) for preference in plain["preferences"]),
-        links=tuple(Link(link["origin"], link["into"], None if link["pair"] is None else tuple(link["pair"])) for link in plain["links"]),
+        links=tuple(
+            Link(link["origin"], link["into"], None if link["pair"] is None else tuple(link["pair"]), link["number"])
+            for link in plain["links"]
+        ),
     )

@@ -8,7 +8,7 @@ from services.common import ids
 from services.common.clock import Micros
 from services.common.events import BoardEvent
 from services.common.outcome import Drop, Reject
-from services.ingest.domain.identity import introduction, note_contact, resolve, tell_board, unannounced
+from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, tell_board, unannounced
 from services.ingest.domain.inputs import Arrival, Feedback
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Entry, Subject
@@ -39,6 +39,7 @@ def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | 
         entry = replace(entry, person_id=person_id)
     else:
         person_id = entry.person_id or _writer(ledger, given, arrival, subject)
+        bind_rest(ledger, given.workspace, given.author, person_id, arrival)
         contact = note_contact(ledger, person_id, given.author, at)
         links = tell_board(ledger, ledger.person(person_id), given.board)
         if known is None:
@@ -80,6 +81,10 @@ def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> Board
         language=given.language,
         url=given.url,
         rating=given.rating,
+        subject=given.subject,
+        digest=given.digest,
+        has_address=not given.deleted and has_address(given.author),
+        brings_contact=entry.contact,
     )
 
 
@@ -97,4 +102,6 @@ def _joined(given: Feedback, link: tuple[str, str], arrival: Arrival, at: Micros
         origin=arrival.origin,
         person_id=person_id,
         other_person_id=into,
+        subject=given.subject,
+        digest=given.digest,
     )

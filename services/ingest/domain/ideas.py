@@ -33,6 +33,8 @@ def decide_idea_command(ledger: Ledger, given: IdeaCommand, arrival: Arrival) ->
         idea_id=given.idea_id,
         other_idea_id=given.other_idea_id,
         title=given.title,
+        subject=given.subject,
+        digest=given.digest,
     )
     return (event,)
 
@@ -59,5 +61,7 @@ def decide_idea_status(ledger: Ledger, given: IdeaStatus, arrival: Arrival) -> V
         release_id=given.release_id,
         release_name=given.release_name,
         release_url=given.release_url,
+        subject=given.subject,
+        digest=given.digest,
     )
     return (event,)

@@ -45,6 +45,22 @@ def resolve(ledger: Ledger, workspace: str, author: Author, arrival: Arrival) ->
     return person_id
 
 
+def bind_rest(ledger: Ledger, workspace: str, author: Author, person_id: str, arrival: Arrival) -> None:
+    """Bind those aliases of *author* that are nobody's to *person_id*, whom a record at *arrival* was given to before.
+
+    All are bound already, unless the store was lost before they were announced.
+    """
+    for alias in author.aliases:
+        key = binding_key(workspace, alias)
+        if ledger.binding(key) is None:
+            ledger.bind(Binding(key, person_id, arrival.origin))
+
+
+def has_address(author: Author) -> bool:
+    """Tell whether a mail could be sent to *author*."""
+    return author.address is not None and any(alias.startswith("email:") for alias in author.aliases)
+
+
 def note_contact(ledger: Ledger, person_id: str, author: Author, at: Micros) -> bool:
     """Remember the address of *author* unless a newer one is known; tell whether it is news."""
     email = next((alias for alias in author.aliases if alias.startswith("email:")), None)

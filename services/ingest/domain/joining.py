@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import orjson
+
 from services.common import ids
 from services.common.events import BoardEvent, Event, PersonEvent
 from services.common.outcome import Drop, Reject
@@ -12,6 +14,8 @@ from services.ingest.domain.ledger import ENTRIES_KEPT, Ledger
 from services.ingest.domain.rows import Entry, Link, Person
 from services.ingest.domain.verdict import Verdict, earlier
 
+PEOPLE_COMMANDS = "people.commands"
+"""The source of what commands say of persons."""
 _JOINED, _SEPARATED, _UNCHANGED, _NOT_JOINED = "joined", "separated", "unchanged", "not_joined"
 
 
@@ -21,6 +25,8 @@ def decide_person_command(ledger: Ledger, given: PersonCommand, arrival: Arrival
     if isinstance(known, Drop | Reject):
         return known
     entry = known
+    if entry is None and _was_overtaken(ledger, given, arrival):
+        return Drop("decided")
     if entry is None:
         entry = _separation(ledger, given, arrival) if given.separate else _junction(ledger, given, arrival)
         ledger.accept(given.subject, entry)
@@ -30,6 +36,21 @@ def decide_person_command(ledger: Ledger, given: PersonCommand, arrival: Arrival
         return Reject("not_joined", "person_id, other_person_id: no join of these two is in force; name the pair of the join")
     _point(ledger, given, entry)
     return _events(given, entry, arrival)
+
+
+def _was_overtaken(ledger: Ledger, given: PersonCommand, arrival: Arrival) -> bool:
+    """Tell whether a later command has moved a pointer of these persons already.
+
+    That is so only where a store was lost and this command, which nothing was said of, is read again: it changed nothing then.
+    """
+    partition, _, offset = arrival.origin.rpartition("/")
+    for start in (given.person_id, given.other_person_id):
+        for person in ledger.chain(start):
+            for link in person.links:
+                of_link, _, later = link.origin.rpartition("/")
+                if of_link == partition and int(later) > int(offset):
+                    return True
+    return False
 
 
 def _junction(ledger: Ledger, given: PersonCommand, arrival: Arrival) -> Entry:
@@ -52,8 +73,8 @@ def _separation(ledger: Ledger, given: PersonCommand, arrival: Arrival) -> Entry
 
 
 def _about(entry: Entry, kind: str, person: Person, into: Person) -> Entry:
-    boards = tuple(sorted(person.boards | into.boards))
-    return replace(entry, kind=kind, person_id=person.person_id, links=((person.person_id, into.person_id),), boards=boards)
+    boards, pointer = tuple(sorted(person.boards | into.boards)), (person.person_id, into.person_id)
+    return replace(entry, kind=kind, person_id=person.person_id, links=(pointer,), boards=boards, change=person.changes + 1)
 
 
 def _root(ledger: Ledger, person_id: str) -> Person:
@@ -67,7 +88,7 @@ def _point(ledger: Ledger, given: PersonCommand, entry: Entry) -> None:
     person = ledger.person(person_id)
     if all(link.origin != entry.origin for link in person.links):
         pair = (given.person_id, given.other_person_id)
-        link = Link(entry.origin, into_id, pair) if entry.kind == _JOINED else Link(entry.origin, None)
+        link = Link(entry.origin, into_id, pair, entry.change) if entry.kind == _JOINED else Link(entry.origin, None, None, entry.change)
         ledger.put(replace(person, links=(*person.links, link)[-ENTRIES_KEPT:]))
     if ledger.person(person_id).into == into_id:
         # Boards are shared up the chain: whoever is joined further up must be announced there too.
@@ -89,6 +110,12 @@ def _events(given: PersonCommand, entry: Entry, arrival: Arrival) -> tuple[Event
         ingested_at=arrival.at,
         origin=arrival.origin,
         other_person_id=into_id,
+        subject=given.subject,
+        digest=given.digest,
+        named_person_id=given.person_id,
+        named_other_person_id=given.other_person_id,
+        boards_json=orjson.dumps(entry.boards).decode(),
+        change=entry.change,
     )
     boards = (
         BoardEvent(
@@ -102,6 +129,8 @@ def _events(given: PersonCommand, entry: Entry, arrival: Arrival) -> tuple[Event
             origin=arrival.origin,
             person_id=person_id,
             other_person_id=into_id,
+            subject=given.subject,
+            digest=given.digest,
         )
         for board in entry.boards
     )

@@ -40,6 +40,15 @@ class Ledger:
         self._subjects[key] = replace(subject, entries=(*subject.entries, entry)[-ENTRIES_KEPT:])
         self._touched_subjects.add(key)
 
+    def restore(self, key: str, entry: Entry) -> None:
+        """Put *entry*, which was accepted once, where it belongs among those of *key*, unless it is there."""
+        subject = self._subjects[key]
+        if all(known.origin != entry.origin for known in subject.entries):
+            entries = tuple(sorted((*subject.entries, entry), key=lambda one: one.order))[-ENTRIES_KEPT:]
+            if entries != subject.entries:
+                self._subjects[key] = replace(subject, entries=entries)
+                self._touched_subjects.add(key)
+
     def person(self, person_id: str) -> Person:
         """Return what follows *person_id*."""
         return self._persons[person_id]

@@ -10,7 +10,7 @@ from services.common import ids
 from services.common.clock import Micros
 from services.common.events import Account, PersonEvent
 from services.common.outcome import Drop, Reject
-from services.ingest.domain.identity import introduction, note_contact, resolve, unannounced
+from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, unannounced
 from services.ingest.domain.inputs import Activity, Arrival, Company, Preference, Profile
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Entry, Person
@@ -71,6 +71,7 @@ def decide_company(ledger: Ledger, given: Company, arrival: Arrival) -> Verdict:
         region=given.region,
         owner=given.owner,
         traits_json=given.traits_json,
+        digest=given.digest,
     )
     return (account,)
 
@@ -88,10 +89,12 @@ def _about_person(
     person_id = None if known is None else known.person_id
     if person_id is None:
         person_id = resolve(ledger, given.workspace, given.person, arrival)
+    else:
+        bind_rest(ledger, given.workspace, given.person, person_id, arrival)
     entry = _settled(ledger, given, person_id, arrival, at, newer=newer, known=known)
     if entry.kind == _STALE:
         return unannounced(ledger, given, arrival, at) or STALE
-    return (*introduction(ledger, given, entry, arrival, at), _event(given, person_id, arrival, at, news))
+    return (*introduction(ledger, given, entry, arrival, at), _event(given, entry, arrival, at, {"person_id": person_id, **news}))
 
 
 def _settled(
@@ -131,15 +134,18 @@ _KINDS: Mapping[type[Profile | Preference | Activity], Literal["profile", "prefe
 }
 
 
-def _event(given: Profile | Preference | Activity, person_id: str, arrival: Arrival, at: Micros, news: dict[str, Any]) -> PersonEvent:
+def _event(given: Profile | Preference | Activity, entry: Entry, arrival: Arrival, at: Micros, news: dict[str, Any]) -> PersonEvent:
     return PersonEvent(
         event_id=ids.event_id(given.workspace, given.subject, str(given.order)),
         type=_KINDS[type(given)],
         workspace=given.workspace,
-        person_id=person_id,
         source=given.source,
         occurred_at=at,
         ingested_at=arrival.at,
         origin=arrival.origin,
+        subject=given.subject,
+        digest=given.digest,
+        has_address=has_address(given.person),
+        brings_contact=entry.contact,
         **news,
     )

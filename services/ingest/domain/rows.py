@@ -41,6 +41,8 @@ class Entry:
     """Pointers from person to person: the ones that its board had to be told first, or the one that a command is about."""
     boards: tuple[str, ...] = ()
     """Where a command of persons is told."""
+    change: int = 0
+    """Which change of the person's pointer a command is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,15 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One change of a person's pointer: *into* another person, or, as None, to nobody. *pair* is whom the command named."""
+    """Change *number* (1, 2, 3, …) of a person's pointer: *into* another person, or, as None, to nobody.
+
+    *pair* is whom a join named.
+    """
 
     origin: str
     into: str | None
     pair: tuple[str, str] | None = None
+    number: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,11 @@ class Person:
     def into(self) -> str | None:
         """The person that this one points at."""
         return self.links[-1].into if self.links else None
+
+    @property
+    def changes(self) -> int:
+        """How often the pointer was changed."""
+        return self.links[-1].number if self.links else 0
 
 
 @dataclass(frozen=True, slots=True)
