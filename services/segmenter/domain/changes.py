@@ -64,24 +64,29 @@ def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact]
     return facts
 
 
-def recall(state: PersonState, received: PersonEvent | SegmenterWork, world: World) -> None:
-    """Change *state*, of a store that is new, by an input that the lost one may have seen.
+def recall(state: PersonState, received: PersonEvent | SegmenterWork, world: World) -> list[Fact]:
+    """Change *state*, of a store that is new, by an input that the lost one may have seen; return the notes to boards that follow.
 
-    Nothing is published of it: what was never said of the state that this leads to comes out as one change with the next ``apply``.
+    Nothing else comes of it: what was never said of the state that this leads to comes out as one change with the next ``apply``.
     """
     state.position += 1
-    if not is_stale(state, received):
-        take_in(state, received)
-        reconcile(state, world, _why(received, max(happened_at(received), state.evaluated_at)))
+    if is_stale(state, received):
+        return []
+    before = _Before(state)
+    take_in(state, received)
+    reason = _why(received, max(happened_at(received), state.evaluated_at))
+    reconcile(state, world, reason)
+    cause_id = received.event_id if isinstance(received, PersonEvent) else received.work_id
+    return list(before.news_to_boards(state, Cause(state.workspace, cause_id, reason.as_of), _told(received)))
 
 
 def reconcile(state: PersonState, world: World, reason: Why) -> None:
     """Evaluate a person of whom only what was said and a part of the inputs is known yet, and hold it against what was said."""
     said = state.said = state.said or Said()
-    state.segments, state.row = dict(said.memberships()) or None, said.row
+    state.segments, state.since, state.row = dict(said.memberships()) or None, dict(said.since), said.row
     _evaluate(state, state.together(), world, reason.as_of)
-    if state.card.version <= said.version:
-        state.card = replace(state.card, version=said.version + 1)
+    if state.card.version <= (highest := said.highest(reason.as_of)):
+        state.card = replace(state.card, version=highest + 1)
     said.why = reason
     said.differs = any(True for _ in _unsaid(copy(state), said, world))
 
@@ -211,16 +216,20 @@ class _Before:
     def news(self, state: PersonState, cause: Cause, told: Mapping[str, int]) -> Iterator[Fact]:
         """Yield the notes to boards, to the person that this one follows, and to its account."""
         facts = state.together()
-        changed = state.card.version > self._version
-        for board in facts.boards:
-            concerned = changed or board in told or board not in self._boards
-            if concerned and state.card.version > told.get(board, 0):
-                yield cause.person_changed(board, state.card)
+        yield from self.news_to_boards(state, cause, told)
         yield from self._family_news(state, cause)
         account_id = None if facts.profile is None else facts.profile.account_id
         if account_id is not None and account_id != self._account:
             version = 0 if state.account is None else state.account.version
             yield cause.person_in_account(account_id, state.person_id, version)
+
+    def news_to_boards(self, state: PersonState, cause: Cause, told: Mapping[str, int]) -> Iterator[Fact]:
+        """Yield the notes to boards; *told* has the versions that some know already."""
+        changed = state.card.version > self._version
+        for board in state.together().boards:
+            concerned = changed or board in told or board not in self._boards
+            if concerned and state.card.version > told.get(board, 0):
+                yield cause.person_changed(board, state.card)
 
     def _family_news(self, state: PersonState, cause: Cause) -> Iterator[Fact]:
         moved = state.pointer != self._pointer

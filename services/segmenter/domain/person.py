@@ -45,6 +45,8 @@ class Said:
 
     segments: dict[str, str] = field(default_factory=dict)
     """Where the transitions led to, by scheme, as far as they are kept."""
+    since: dict[str, Micros] = field(default_factory=dict)
+    """When each of those transitions was."""
     last_transition: str = ""
     """Its id."""
     row: tuple[str | None, str] | None = None
@@ -61,6 +63,13 @@ class Said:
     def memberships(self) -> dict[str, str]:
         """Return where the transitions led to, by scheme."""
         return {**self.row_segments, **self.segments} if self.is_trimmed else self.segments
+
+    def highest(self, as_of: Micros) -> int:
+        """Return a version that no row had which was published before *as_of*.
+
+        A tombstone takes the version with it. Persons change less often than once a microsecond, so the moment is higher.
+        """
+        return as_of if self.row is None and self.last_transition else self.version
 
 
 @dataclass(slots=True)

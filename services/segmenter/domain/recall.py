@@ -13,7 +13,7 @@ from services.segmenter.domain.person import PersonState, Said, Why
 def recall_transition(state: PersonState, change: SegmentTransition, world: World) -> None:
     """Take in that *change* was published; the last one of a scheme holds."""
     said = _said(state)
-    said.segments[change.scheme] = change.segment
+    said.segments[change.scheme], said.since[change.scheme] = change.segment, change.evaluated_at
     said.last_transition = change.transition_id
     _take_in(state, change.evaluated_at, world)
 

@@ -79,13 +79,13 @@ class Boards:
             for r in batch
         ]
 
-    async def recall(self, batch: Sequence[Received[Decision | None]]) -> None:
-        """Take in records of ``board.decisions`` on a store that is new.
+    async def recall(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
+        """Take in records of ``board.decisions`` on a store that is new; return what will come out when they are read again.
 
         What was published of a board's decisions is taken over as it was, up to the first of which nothing was: from there on they are
         left to the handler, so that each fact follows the one before it.
         """
-        await self._take(_inputs(batch), recalls=True)
+        return await self._take(_inputs(batch), recalls=True)
 
     async def notes(self, batch: Sequence[Received[SegmenterWork]]) -> Sequence[Outcome]:
         """Handle notes of ``segmenter.work`` to boards."""

@@ -72,8 +72,9 @@ class Publisher:
 
         *present* gives the state that holds now for one that held then, or None where that has been published since: inputs of several
         topics come again in another order than they came first, and the last record of a key must be its newest state.
+        What was applied before it was delivered, by a store that was completed, has no origin.
         """
-        if origin != stored_origin:
+        if stored_origin not in ("", origin):
             return Drop("repeat")
         return self.emit([now for fact in restored(orjson.loads(facts)) if (now := present(fact)) is not None])
 

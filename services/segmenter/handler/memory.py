@@ -19,6 +19,7 @@ from services.common.events import (
     SegmentTransition,
 )
 from services.common.logs import get_logger
+from services.common.outcome import Emit
 from services.common.records import Received, Record
 from services.common.store import OpenStore
 from services.segmenter.handler.accounts import Accounts
@@ -51,8 +52,11 @@ class Memory:
             SegmenterWork.TOPIC: (lambda _: None, self._notes),
             Account.TOPIC: (codec.optional_decoder(Account), accounts.states),
             PersonEvent.TOPIC: (codec.optional_decoder(PersonEvent), people.events),
-            Decision.TOPIC: (codec.optional_decoder(Decision), boards.recall),
+            Decision.TOPIC: (codec.optional_decoder(Decision), self._decisions),
         }
+        self._people = people
+        self._boards = boards
+        self._note = codec.frame_decoder(SegmenterWork)
 
     @property
     def topics(self) -> Sequence[str]:
@@ -81,6 +85,11 @@ class Memory:
         rows = [r.event for r in batch if r.event is not None]
         await SaidFeedback(self._said).keep(rows)
         await keep_demands(self._said, {row.partition_key(): 1 for row in rows})
+
+    async def _decisions(self, batch: Sequence[Received[Decision | None]]) -> None:
+        outputs = [output for outcome in await self._boards.recall(batch) if isinstance(outcome, Emit) for output in outcome.outputs]
+        notes = [self._note(output.value) for output in outputs if output.topic == SegmenterWork.TOPIC and output.value is not None]
+        await self._people.notes([note for note in notes if note.type == "person_on_board"])
 
     async def _demands(self, batch: Sequence[Received[IdeaDemand | None]]) -> None:
         versions: defaultdict[str, int] = defaultdict(int)

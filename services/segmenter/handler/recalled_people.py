@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.common.events import PersonEvent, PersonSegments, SegmentTransition
+from services.common.events import PersonEvent, PersonSegments, SegmenterWork, SegmentTransition
 from services.common.records import Received
-from services.segmenter.domain.changes import recall
-from services.segmenter.domain.inputs import EVENTS
+from services.segmenter.domain.changes import Fact, recall
+from services.segmenter.domain.inputs import EVENTS, happened_at
 from services.segmenter.domain.person import Members
 from services.segmenter.domain.recall import recall_row, recall_transition
 from services.segmenter.domain.work import Cause
@@ -53,40 +53,61 @@ class RecalledPeople:
 
     async def events(self, batch: Sequence[Received[PersonEvent | None]]) -> None:
         """Take in records of ``people.events``."""
-        ours = [(r.record.origin, r.event) for r in batch if r.event is not None and r.event.type in EVENTS]
-        people = await self._people.load({event.person_id: event.workspace for _, event in ours})
-        seen = await self._documents.find([(event.person_id, event.event_id) for _, event in ours])
-        world = await self._people.world(people, [event for _, event in ours])
-        for origin, event in ours:
-            person = people[event.person_id]
-            left = {event.other_person_id if event.type in ("joined", "separated") else None, person.state.pointer}
-            if (event.person_id, event.event_id) not in seen and event.event_id not in person.entries:
-                recall(person.state, event, world)
-                person.entries[event.event_id] = Entry(event.event_id, origin, person.state.position, dump(()))
-            for former in sorted(name for name in left if name not in (None, person.state.pointer, event.person_id)):
-                await self._climb(await self._tell(former, person, event, people), event, people)
-            await self._climb(person, event, people)
+        ours = [(r.event.event_id, r.record.origin, r.event) for r in batch if r.event is not None and r.event.type in EVENTS]
+        await self._take(ours)
+
+    async def notes(self, notes: Sequence[SegmenterWork]) -> None:
+        """Take in what boards tell of persons, before it is delivered."""
+        await self._take([(note.work_id, "", note) for note in notes])
+
+    async def _take(self, inputs: Sequence[tuple[str, str, PersonEvent | SegmenterWork]]) -> None:
+        people = await self._people.load({received.person_id or "": received.workspace for _, _, received in inputs})
+        seen = await self._documents.find([(received.person_id or "", input_id) for input_id, _, received in inputs])
+        world = await self._people.world(people, [received for _, _, received in inputs])
+        for input_id, origin, received in inputs:
+            person = people[received.person_id or ""]
+            is_new = (person.state.person_id, input_id) not in seen and input_id not in person.entries
+            followed = person.state.pointer
+            facts = recall(person.state, received, world) if is_new else []
+            position = person.state.position
+            facts += await self._spread(person, followed, received, people)
+            if is_new:
+                person.entries[input_id] = Entry(input_id, origin, position, dump(facts))
         await self._save(people)
         await self._enroll(people)
 
-    async def _climb(self, person: Person, event: PersonEvent, people: dict[str, Person]) -> None:
-        """Let all whom *person* follows, directly or through others, know its family as it is by *event*."""
+    async def _spread(
+        self, person: Person, followed: str | None, received: PersonEvent | SegmenterWork, people: dict[str, Person]
+    ) -> list[Fact]:
+        """Let whom *person* follows now, and whom it does not follow any more, know its family; return the notes that follow."""
+        facts: list[Fact] = []
+        named = received.other_person_id if isinstance(received, PersonEvent) and received.type in ("joined", "separated") else None
+        for former in sorted({name for name in (followed, named) if name not in (None, person.state.pointer, person.state.person_id)}):
+            told = await self._tell(former, person, received, people, facts)
+            await self._climb(told, received, people, facts)
+        await self._climb(person, received, people, facts)
+        return facts
+
+    async def _climb(self, person: Person, received: PersonEvent | SegmenterWork, people: dict[str, Person], facts: list[Fact]) -> None:
+        """Let all whom *person* follows, directly or through others, know its family."""
         path = {person.state.person_id}
         while person.state.pointer is not None and person.state.pointer not in path:
             path.add(person.state.pointer)
-            person = await self._tell(person.state.pointer, person, event, people)
+            person = await self._tell(person.state.pointer, person, received, people, facts)
 
-    async def _tell(self, target: str, sender: Person, event: PersonEvent, people: dict[str, Person]) -> Person:
+    async def _tell(
+        self, target: str, sender: Person, received: PersonEvent | SegmenterWork, people: dict[str, Person], facts: list[Fact]
+    ) -> Person:
         if target not in people:
-            people |= await self._people.load({target: event.workspace})
+            people |= await self._people.load({target: received.workspace})
         told = people[target]
         family = sender.state.family() if sender.state.pointer == target else {}
         known = told.state.followers.get(sender.state.person_id)
         if _versions({} if known is None else known.members) != _versions(family):
             version = max(sender.state.position, 0 if known is None else known.version + 1)
-            cause = Cause(event.workspace, event.event_id, event.ingested_at)
+            cause = Cause(received.workspace, received.key(), happened_at(received))
             note = cause.family_changed(target, sender.state.person_id, version, family)
-            recall(told.state, note, await self._people.world({target: told}, [note]))
+            facts += recall(told.state, note, await self._people.world({target: told}, [note]))
         return told
 
     async def _save(self, people: dict[str, Person]) -> None:
