@@ -37,6 +37,8 @@ _KEYS = 60
 _QUIET_SECONDS = 10.0
 """Between a restart and the next kill, once all replicas are in sync again."""
 _PATIENCE_SECONDS = 120.0
+_QUIET = {"log_level": 2}
+"""librdkafka tells of every refused connection otherwise."""
 _NODES = (1, 2, 3)
 _BROKER_SESSION_MS = 9000
 """Apache Kafka's own; ``make kafka`` has a shorter one."""
@@ -57,7 +59,7 @@ class Load:
     def run(self) -> None:
         """Produce until ``stop``."""
         options = {"bootstrap.servers": self.bootstrap, "acks": "all", "enable.idempotence": True, "partitioner": "murmur2", "linger.ms": 5}
-        producer = Producer(options)
+        producer = Producer(options | _QUIET)
         number, begun = 0, time.monotonic()
         while not self._stop.is_set():
             value = b"ok|%d" % number
@@ -94,7 +96,7 @@ class Cluster:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap} | _QUIET)
 
     def create(self, *topics: str) -> None:
         """Create *topics*; the broker says when a record was appended, not its producer."""
@@ -107,8 +109,16 @@ class Cluster:
         return int(self._admin.list_topics(topic, timeout=10).topics[topic].partitions[0].leader)
 
     def coordinator(self, group: str) -> int:
-        """Return who coordinates *group*."""
-        return int(self._admin.describe_consumer_groups([group])[group].result().coordinator.id)
+        """Return who coordinates *group*; a coordinator that has just moved is asked again."""
+        found: list[int] = []
+
+        def known() -> bool:
+            admin = AdminClient({"bootstrap.servers": self.bootstrap} | _QUIET)  # a used one asks the old coordinator for ever
+            found.append(int(admin.describe_consumer_groups([group])[group].result().coordinator.id))
+            return True
+
+        _until(known, f"the coordinator of {group}")
+        return found[0]
 
     def controller(self) -> int:
         """Return who is the active controller, by the newest election that any node wrote down."""
@@ -239,7 +249,7 @@ def _read(bootstrap: str, topic: str) -> Seen:
         "enable.auto.commit": False,
         "isolation.level": "read_committed",
     }
-    consumer = Consumer({**options, "auto.offset.reset": "earliest", "enable.partition.eof": True})
+    consumer = Consumer({**options, **_QUIET, "auto.offset.reset": "earliest", "enable.partition.eof": True})
     consumer.assign([TopicPartition(topic, number, 0) for number in range(_PARTITIONS)])
     values: Counter[bytes] = Counter()
     appended: defaultdict[int, list[float]] = defaultdict(list)
@@ -278,6 +288,7 @@ def main() -> None:
     parser.add_argument("--down", type=float, default=20.0, help="seconds that a broker stays down")
     parser.add_argument("--rounds", type=int, default=1)
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started is stopped
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         cluster = stack.enter_context(_cluster())
@@ -307,7 +318,8 @@ def main() -> None:
             lambda: load.acknowledged <= _read(cluster.bootstrap, tiny.target).values.keys(), "everything acknowledged is in the outputs"
         )
         time.sleep(2)
-        print(f"sent {len(load.sent)}, acknowledged {len(load.acknowledged)}, starts of our worker {len(workers)}")
+        told = {event: sum(len(worker.log(event)) for worker in workers) for event in ("retrying", "stepping_back", "unavailable", "crash")}
+        print(f"sent {len(load.sent)}, acknowledged {len(load.acknowledged)}, starts of our worker {len(workers)}, its log: {told}")
         in_source = _read(cluster.bootstrap, tiny.source)
         missing = len(load.acknowledged - in_source.values.keys())
         print(f"acknowledged, but not in the source topic: {missing}; appends to one source partition paused for at most", end=" ")

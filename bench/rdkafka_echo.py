@@ -16,10 +16,11 @@ def main() -> None:
     for name in ("bootstrap", "source", "target", "group"):
         parser.add_argument(f"--{name}", required=True)
     given = parser.parse_args()
-    producer = Producer({"bootstrap.servers": given.bootstrap, "acks": "all", "enable.idempotence": True, "partitioner": "murmur2"})
+    common = {"bootstrap.servers": given.bootstrap, "log_level": 2}
+    producer = Producer({**common, "acks": "all", "enable.idempotence": True, "partitioner": "murmur2"})
     consumer = Consumer(
         {
-            "bootstrap.servers": given.bootstrap,
+            **common,
             "group.id": given.group,
             "enable.auto.commit": False,
             "auto.offset.reset": "earliest",

@@ -20,7 +20,6 @@ from aiokafka.errors import (
     KafkaTimeoutError,
     KafkaUnavailableError,
     MessageSizeTooLargeError,
-    ProducerClosed,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
@@ -116,35 +115,30 @@ async def closing(what: str, close: Coroutine[Any, Any, None]) -> None:
 
 async def withdraw(producer: Any) -> None:
     """Close *producer* without sending what waits in it, which ``stop`` would do first, whenever the broker comes back."""
-    sender = producer._sender.sender_task  # noqa: SLF001 - no public way leads there
-    if sender is not None:
-        producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001
-        sender.cancel()
+    producer._closed = True  # noqa: SLF001 - no public way leads past the flush
+    sender = producer._sender.sender_task  # noqa: SLF001
+    while sender is not None and not sender.done():
+        sender.cancel()  # once for the sender, once for the request that it would wait for
+        await asyncio.sleep(0)
     await closing("connections", producer.client.close())
-    await closing("producer", producer.stop())
 
 
-def lease_seconds(settings: KafkaSettings) -> float:
-    """Return half a session: for so long after the group has heard of a worker nobody else can own what is its, nor for as long again."""
-    return settings.session_timeout_ms / 1000 / 2
-
-
-async def _ours() -> None:
-    """Object to nothing."""
+async def _ours() -> float:
+    """Object to nothing, for an hour."""
+    return 3600.0
 
 
 class KafkaSink:
     """Publishes outputs as one batch a partition, confirmed by all in-sync replicas.
 
-    *confirm* is awaited right before each batch leaves; it raises where this worker may publish no more, and lets it publish for half a
-    session otherwise. What the broker has not taken by then is withdrawn, for a successor may be at work.
+    *confirm* is awaited right before each batch leaves; it raises where this worker may publish no more, and returns for how many seconds
+    it surely may otherwise. What the broker has not taken by then is withdrawn, for a successor may be at work.
     """
 
     def __init__(
-        self, settings: KafkaSettings, client: str, *, max_record_bytes: int, confirm: Callable[[], Awaitable[None]] = _ours
+        self, settings: KafkaSettings, client: str, *, max_record_bytes: int, confirm: Callable[[], Awaitable[float]] = _ours
     ) -> None:
         self._confirm = confirm
-        self._batch_seconds = lease_seconds(settings)
         self._answer_seconds = settings.request_timeout_ms / 1000
         self._wish = "TRANSACTIONS" if settings.transactions else "IDEMPOTENCE" if settings.idempotence else None
         self._options: dict[str, Any] = {
@@ -253,8 +247,7 @@ class KafkaSink:
                 if batch.append(key=output.key, value=output.value, timestamp=None, headers=list(output.headers)) is None:
                     break
                 position += 1
-            await self._confirm()
-            async with asyncio.timeout(self._batch_seconds):  # an idempotent producer's batches never expire by themselves
+            async with asyncio.timeout(await self._confirm()):  # an idempotent producer's batches never expire by themselves
                 await (await self._producer.send_batch(batch, topic, partition=partition))
 
     async def _count(self, topic: str) -> int:

@@ -20,7 +20,7 @@ from aiokafka.errors import (
 )
 
 from services.common.errors import Evicted, TransientError
-from services.common.kafka import closing, connection, kafka_errors, lease_seconds
+from services.common.kafka import closing, connection, kafka_errors
 from services.common.ports import Partition
 from services.common.records import Record
 from services.common.settings import KafkaSettings
@@ -59,7 +59,8 @@ class KafkaSource:
         self._claim = ""
         self._acknowledged: Mapping[Partition, int] = {}
         """By a transaction."""
-        self._lease_seconds = lease_seconds(settings)
+        self._session_seconds = settings.session_timeout_ms / 1000
+        """For so long after the group has heard of us nobody else can own what is ours."""
         self._heard: float | None = None
         """When we last sent what the group took from us as its member (monotonic seconds); None since the last assignment."""
         self._consumer = AIOKafkaConsumer(
@@ -146,8 +147,8 @@ class KafkaSource:
             raise Evicted(f"the commit was refused: {type(error).__name__}") from error
         self._heard = sent
 
-    async def confirm(self) -> None:
-        """Return if what is assigned is surely still ours; where the group has not heard of us lately, it is asked.
+    async def confirm(self) -> float:
+        """Return for how many seconds what is assigned is surely still ours: half a session at least, or the group is asked.
 
         A process that was frozen, or cut off from the group alone, would otherwise publish states after those of its successor.
         The question is a commit of what is committed already, which the group takes from a member only.
@@ -156,8 +157,16 @@ class KafkaSource:
             Evicted: Another worker owns it now.
             TransientError: The broker does not answer.
         """
-        if self._heard is not None and time.monotonic() - self._heard < self._lease_seconds:
-            return
+        if self._lease() < self._session_seconds / 2:
+            await self._ask()
+        if self._lease() < self._session_seconds / 2:
+            raise TransientError("Kafka: confirm: the answer came too late to be true")
+        return self._lease()
+
+    def _lease(self) -> float:
+        return 0.0 if self._heard is None else self._heard + self._session_seconds - time.monotonic()
+
+    async def _ask(self) -> None:
         place = min(self._consumer.assignment(), default=None)
         if place is None:
             raise Evicted("nothing is assigned any more")
@@ -167,8 +176,6 @@ class KafkaSource:
                 if position is None:
                     position = (await self._consumer.beginning_offsets([place]))[place]
         await self.commit({(place.topic, place.partition): position})
-        if self._heard is None or time.monotonic() - self._heard >= self._lease_seconds:
-            raise TransientError("Kafka: confirm: the answer came too late to be true")
 
     async def standing(self, partitions: Iterable[Partition]) -> Mapping[Partition, Standing]:
         """Return what the group knows of each of *partitions*: where nothing was acknowledged yet, their beginning.
