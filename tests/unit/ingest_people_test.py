@@ -130,6 +130,30 @@ def test_activity_counts_once_each() -> None:
     assert outcome.reason == "conflict"
 
 
+ANSWER = ACTIVITY | {"id": "q-1", "name": "style", "answer": "visual"}
+
+
+@pytest.mark.parametrize(
+    ("given", "answer", "confidence"),
+    [
+        ({}, '"visual"', None),
+        ({"confidence": 0.4}, '"visual"', 0.4),
+        ({"answer": 9}, "9", None),
+        ({"answer": None, "answer_json": "true"}, "true", None),
+    ],
+)
+def test_an_answer_is_told_with_its_confidence(given: dict[str, Any], answer: str, confidence: float | None) -> None:
+    front = Front()
+    *_, event = front.events(raw("activity.raw", 0, ANSWER | given))
+    assert (event.type, event.name, event.answer_json, event.confidence) == ("answer", "style", answer, confidence)
+    assert Drop("repeat") == front.outcome(raw("activity.raw", 1, ANSWER | given))
+
+
+@pytest.mark.parametrize("given", [{"answer": [1]}, {"answer": None, "answer_json": "{"}, {"confidence": 2}])
+def test_an_answer_is_a_scalar_and_a_confidence_a_share(given: dict[str, Any]) -> None:
+    assert isinstance(Front().outcome(raw("activity.raw", 0, ANSWER | given)), Reject)
+
+
 @pytest.mark.parametrize(
     ("given", "cents"), [({"mrr": 1299.9}, 129_990), ({"mrr": "0.1"}, 10), ({"mrr": 0.125}, 12), ({"mrr_cents": 7}, 7), ({"mrr": None}, 0)]
 )

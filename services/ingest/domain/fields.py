@@ -149,6 +149,15 @@ class Fields:
             raise self._wrong(name, "a list", value)
         return value
 
+    def scalar(self, name: str) -> str | int | float | bool | None:
+        """Return a text, a number, true or false."""
+        value = self._body.get(name)
+        if isinstance(value, str):
+            return self.text(name)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        raise self._wrong(name, "text, a number, true or false", value)
+
     def scalars(self, name: str) -> dict[str, str | int | float | bool | None] | None:
         """Return an object whose values are all scalars."""
         value = self._body.get(name)

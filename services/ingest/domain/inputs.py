@@ -91,12 +91,17 @@ class Company(_Input):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Activity(_Input):
-    """Something that a person did in the product."""
+    """Something that a person did in the product, or answered in a survey."""
 
     person: Author
     name: str
+    """Of the activity, or of the question."""
     amount: float = 1.0
     occurred_at: Micros | None = None
+    answer_json: str | None = None
+    """A scalar; None where nothing was asked."""
+    confidence: float | None = None
+    """0-1; None: the person said so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

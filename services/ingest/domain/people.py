@@ -43,9 +43,12 @@ def decide_preference(ledger: Ledger, given: Preference, arrival: Arrival) -> Ve
 
 
 def decide_activity(ledger: Ledger, given: Activity, arrival: Arrival) -> Verdict:
-    """Return what the person did."""
+    """Return what the person did, or answered."""
     at = arrival.at if given.occurred_at is None else given.occurred_at
-    return _about_person(ledger, given, arrival, at, newer=lambda person: person, news={"name": given.name, "amount": given.amount})
+    news: dict[str, Any] = {"name": given.name, "amount": given.amount}
+    if given.answer_json is not None:
+        news = {"name": given.name, "answer_json": given.answer_json, "confidence": given.confidence}
+    return _about_person(ledger, given, arrival, at, newer=lambda person: person, news=news)
 
 
 def decide_company(ledger: Ledger, given: Company, arrival: Arrival) -> Verdict:
@@ -137,7 +140,7 @@ _KINDS: Mapping[type[Profile | Preference | Activity], Literal["profile", "prefe
 def _event(given: Profile | Preference | Activity, entry: Entry, arrival: Arrival, at: Micros, news: dict[str, Any]) -> PersonEvent:
     return PersonEvent(
         event_id=ids.event_id(given.workspace, given.subject, str(given.order)),
-        type=_KINDS[type(given)],
+        type="answer" if isinstance(given, Activity) and given.answer_json is not None else _KINDS[type(given)],
         workspace=given.workspace,
         source=given.source,
         occurred_at=at,

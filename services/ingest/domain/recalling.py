@@ -79,7 +79,7 @@ def _recall_person(ledger: Ledger, event: PersonEvent) -> None:
                 ledger.bind(Binding(key, event.person_id, event.origin))
         case "contact":
             _recall_contact(ledger, event)
-        case "profile" | "preference" | "activity":
+        case "profile" | "preference" | "activity" | "answer":
             _recall_news(ledger, event)
         case "joined" | "separated":
             _recall_pointer(ledger, event)
@@ -95,8 +95,9 @@ def _recall_contact(ledger: Ledger, event: PersonEvent) -> None:
 def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
     person, at = ledger.person(event.person_id), event.occurred_at
     if event.subject is not None:
-        order = 0 if event.type == "activity" else at
-        entry = Entry(order, event.origin, event.digest or "", event.type, person_id=event.person_id, contact=event.brings_contact)
+        is_deed = event.type in ("activity", "answer")
+        kind = "activity" if is_deed else event.type
+        entry = Entry(0 if is_deed else at, event.origin, event.digest or "", kind, person_id=event.person_id, contact=event.brings_contact)
         ledger.restore(event.subject, entry)
     if event.type == "profile" and at > person.profile_at:
         ledger.put(replace(person, profile_at=at))

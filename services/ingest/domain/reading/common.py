@@ -60,6 +60,18 @@ def traits_of(fields: Fields) -> str | None:
     return None if traits is None else orjson.dumps(traits, option=orjson.OPT_SORT_KEYS).decode()
 
 
+def answer_of(fields: Fields) -> str | None:
+    """Return the answer as JSON: the scalar ``answer``, or in Avro ``answer_json``, one such document; None without either."""
+    document = fields.text("answer_json")
+    if document is None:
+        return None if not fields.has("answer") else orjson.dumps(fields.scalar("answer")).decode()
+    try:
+        parsed = orjson.loads(document)
+    except orjson.JSONDecodeError:
+        raise fault("wrong_type", "answer_json: expected the JSON of a text, a number, true or false") from None
+    return orjson.dumps(Fields({"answer_json": parsed}).scalar("answer_json")).decode()
+
+
 def cents_of(fields: Fields) -> int:
     """Return ``mrr_cents``, or ``mrr`` in decimal units (a number or a decimal text), half a cent to even; 0 without either."""
     cents = fields.whole("mrr_cents")

@@ -9,7 +9,16 @@ from services.ingest.domain.aliases import read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
 from services.ingest.domain.inputs import Activity, Company, PersonCommand, Preference, Profile, digest_of
-from services.ingest.domain.reading.common import LANGUAGE_LIMIT, cents_of, known_as, named_person, our_id, own_workspace, traits_of
+from services.ingest.domain.reading.common import (
+    LANGUAGE_LIMIT,
+    answer_of,
+    cents_of,
+    known_as,
+    named_person,
+    our_id,
+    own_workspace,
+    traits_of,
+)
 
 
 def read_profile(fields: Fields, topic: str) -> Profile:
@@ -60,21 +69,27 @@ def read_company(fields: Fields, topic: str) -> Company:
 
 
 def read_activity(fields: Fields, topic: str) -> Activity:
-    """Return something that a person did; *topic* is its source."""
+    """Return something that a person did or answered; *topic* is its source."""
     workspace = own_workspace(fields)
     external_id = fields.required("id", fields.identifier("id"))
     person, name = named_person(fields), fields.required("name", fields.text("name"))
     amount, occurred_at = fields.number("amount"), fields.moment("occurred_at")
+    answer_json, confidence = answer_of(fields), fields.number("confidence")
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise fault("out_of_range", "confidence: expected 0 to 1")
+    answered = () if answer_json is None else (answer_json, confidence)
     return Activity(
         workspace=workspace,
         source=topic,
         subject=ids.make_id(workspace, "activity", external_id),
         order=0,
-        digest=digest_of(person.aliases, name, amount, occurred_at),
+        digest=digest_of(person.aliases, name, amount, occurred_at, *answered),
         person=person,
         name=name,
         amount=1.0 if amount is None else amount,
         occurred_at=occurred_at,
+        answer_json=answer_json,
+        confidence=confidence,
     )
 
 
