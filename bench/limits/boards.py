@@ -38,27 +38,18 @@ async def long_board_readers(folder: Path, size: int) -> Found:
     """The segmenter and the notifier on one board of *size* decisions."""
     found = Found("one board: segmenter and notifier", size)
     async with Rig(folder) as rig:
-        outputs = _decisions(rig, size)
-        for name in ("segmenter", "notifier"):
+        for name in ("segmenter", "notifier"):  # a board for each, so that its slices are its own
+            decided, outputs = _decisions(rig, size, name)
             await rig.start(name)
-            if name == "segmenter":
-                slices = await in_slices(rig, name, split(outputs, _SLICES))
-                found.add_growth(name, slices, _GROWTH)
-            else:
-                await _notifier_in_slices(rig, found, size)
+            await rig.drained(name)
+            found.add_growth(name, await in_slices(rig, name, split(outputs, _SLICES)), _GROWTH)
+            await _restart(rig, found, name, rig.outputs([decided.linked(size, person(0), 0)]))
+            rig.services[name].stop()
         await _clean(rig, found)
     return found
 
 
-async def _notifier_in_slices(rig: Rig, found: Found, size: int) -> None:
-    """The decisions lie there already; another board of the same length is fed to measure its slices alone."""
-    await rig.drained("notifier")
-    slices = await in_slices(rig, "notifier", split(_decisions(rig, size, "second"), _SLICES))
-    found.add_growth("notifier", slices, _GROWTH)
-    found.figures["notifier: RSS bytes a decision"] = (slices[-1].rss_mib - slices[0].rss_mib) * 2**20 / (size - slices[0].events)
-
-
-def _decisions(rig: Rig, size: int, board: str = "long") -> list[Output]:
+def _decisions(rig: Rig, size: int, board: str) -> tuple[Decided, list[Output]]:
     decided, rng = Decided(board), random.Random(7)
     outputs: list[Output] = []
     ideas = 0
@@ -67,7 +58,7 @@ def _decisions(rig: Rig, size: int, board: str = "long") -> list[Output]:
             outputs.append(rig.codec.output(decided.opened(ideas)))
             ideas += 1
         outputs.append(rig.codec.output(decided.linked(number, person(rng.randrange(size // _PEOPLE_SHARE + 1)), rng.randrange(ideas))))
-    return outputs
+    return decided, outputs
 
 
 async def many_boards(folder: Path, size: int) -> Found:
@@ -123,6 +114,7 @@ async def _restart(rig: Rig, found: Found, name: str, one_more: list[Output]) ->
     found.figures[f"{name}: seconds until a restarted worker has folded the board"] = time.monotonic() - started
     found.figures[f"{name}: CPU seconds of that"] = after.cpu_seconds - cpu
     found.figures[f"{name}: RSS MiB after it"] = after.rss_mib
+    found.figures[f"{name}: RSS MiB, peak of it"] = after.peak_mib
 
 
 async def _clean(rig: Rig, found: Found) -> None:
