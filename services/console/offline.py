@@ -13,6 +13,7 @@ from services.common.records import Record
 from services.common.settings import load_settings
 from services.console.context import codec
 from services.console.rows import canonical_feedback, read_rows
+from services.dedup.definition import load_boards
 from services.dedup.offline import cluster_events, open_encoder
 from services.dedup.settings import DedupSettings
 from services.ingest.channels import CANONICAL_TOPIC, load_channels
@@ -69,7 +70,8 @@ def cluster_file(path: Path, workspace: str, board: str) -> Found:
         ConfigurationError: The model cannot be loaded.
     """
     events, refused = board_events(path, workspace, board)
-    clustering = cluster_events(events, encoder=open_encoder(load_settings(DedupSettings)))
+    settings = load_settings(DedupSettings)
+    clustering = cluster_events(events, encoder=open_encoder(settings), policy_of=load_boards(settings.boards_file).policies())
     return Found(clustering.labels, clustering.ideas, refused)
 
 

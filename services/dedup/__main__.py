@@ -18,9 +18,10 @@ def main() -> None:
     """Run the service until a signal ends it."""
     try:
         settings, kafka = load_settings(DedupSettings), load_settings(KafkaSettings)
+        wire = wire_with(settings)
     except ConfigurationError as error:
         refuse(NAME, error)
-    run_service(NAME, settings, kafka, wire_with(settings))
+    run_service(NAME, settings, kafka, wire)
 
 
 if __name__ == "__main__":

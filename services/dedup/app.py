@@ -22,6 +22,7 @@ from services.dedup.adapters.encoder import open_encoder
 from services.dedup.adapters.metrics import DedupMetrics
 from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
 from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
+from services.dedup.definition import load_boards
 from services.dedup.handler import DedupHandler
 from services.dedup.ports import BoardLog, SaidLog
 from services.dedup.recalling import DecisionRecall
@@ -31,7 +32,13 @@ NAME = "dedup"
 
 
 def wire_with(settings: DedupSettings) -> Wire:
-    """Return what opens dedup's store and model for as long as its worker runs."""
+    """Return what opens dedup's store and model for as long as its worker runs.
+
+    Raises:
+        ConfigurationError: What boards may do is wrongly defined.
+    """
+
+    policy_of = load_boards(settings.boards_file).policies()
 
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
@@ -51,6 +58,7 @@ def wire_with(settings: DedupSettings) -> Wire:
                     thread=thread,
                     boards_in_memory=settings.boards_in_memory,
                     texts_in_memory=settings.texts_in_memory,
+                    policy_of=policy_of,
                 )
                 route = Route(BoardEvent.TOPIC, codec.optional_decoder(BoardEvent), handler.handle)
                 recall = DecisionRecall(logs.said, codec)

@@ -19,6 +19,7 @@ from services.dedup.domain.board import Board
 from services.dedup.domain.decide import Vector, VectorOf, missing_fields
 from services.dedup.domain.entry import Entry
 from services.dedup.domain.folding import Backlog, establish, was_passed
+from services.dedup.domain.policy import PolicyOf, balanced
 from services.dedup.domain.texts import text_key
 from services.dedup.ports import BoardLog, Encoder, Meter, SaidLog
 
@@ -45,6 +46,7 @@ class DedupHandler:
         thread: Executor,
         boards_in_memory: int,
         texts_in_memory: int,
+        policy_of: PolicyOf = balanced,
     ) -> None:
         self._log = log
         self._said = said
@@ -54,6 +56,7 @@ class DedupHandler:
         self._thread = thread
         self._boards_in_memory = boards_in_memory
         self._texts_in_memory = texts_in_memory
+        self._policy_of = policy_of
         self._boards: OrderedDict[str, Board] = OrderedDict()
         self._last_said: dict[str, Decision] = {}
         """Of those of the boards whose log does not hold yet all that was said of them."""
@@ -146,7 +149,7 @@ class DedupHandler:
             self._boards.move_to_end(key)
             return board
         workspace, _, name = key.partition("/")
-        board = Board(workspace, name, self._encoder.dimensions)
+        board = Board(workspace, name, self._encoder.dimensions, self._policy_of(workspace, name))
         while True:
             entries = await self._log.load(key, after=board.position, limit=_CHUNK_ENTRIES)
             await self._call(partial(_fold, board, entries))

@@ -17,6 +17,7 @@ from services.common.ids import board_key
 from services.dedup.adapters.encoder import open_encoder
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide, missing_fields
+from services.dedup.domain.policy import PolicyOf, balanced
 from services.dedup.ports import Encoder
 
 __all__ = ["Clustering", "cluster", "cluster_events", "open_encoder"]
@@ -43,7 +44,7 @@ def cluster(texts: Iterable[tuple[str, str]], *, encoder: Encoder, workspace: st
     return cluster_events(_events(texts, workspace, board), encoder=encoder)
 
 
-def cluster_events(events: Iterable[BoardEvent], *, encoder: Encoder) -> Clustering:
+def cluster_events(events: Iterable[BoardEvent], *, encoder: Encoder, policy_of: PolicyOf = balanced) -> Clustering:
     """Take the decisions that the service takes for *events* of ``board.events``, in their order; ids and bytes are its own.
 
     Raises:
@@ -60,7 +61,7 @@ def cluster_events(events: Iterable[BoardEvent], *, encoder: Encoder) -> Cluster
         key = board_key(event.workspace, event.board)
         board = boards.get(key)
         if board is None:
-            board = boards[key] = Board(event.workspace, event.board, encoder.dimensions)
+            board = boards[key] = Board(event.workspace, event.board, encoder.dimensions, policy_of(event.workspace, event.board))
         if board.position_of(event.event_id) is not None:
             continue
         entry = decide(board, event, f"offline/0/{place}", lambda text: encoder.encode([text])[0])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydantic import Field
 
+from services.common.paths import EXAMPLES
 from services.common.settings import Settings
 
 
@@ -18,6 +19,8 @@ class DedupSettings(Settings):
     model_cache: Path | None = None
     """Where exported models are kept; without it ``models`` in ``data_dir``. May be shared by processes, and mounted read-only once
     it holds the model."""
+    boards_file: Path = EXAMPLES / "boards.yaml"
+    """What boards may do by themselves: ``services.dedup.definition``."""
     encoder_threads: int = Field(default=1, ge=1)
     """Of onnxruntime. Vectors are the same for any number."""
     remembered_texts: int = Field(default=10_000, ge=1)

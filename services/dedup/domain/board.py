@@ -14,6 +14,7 @@ from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
 from services.dedup.domain.index import Index, Query, Units, in_units
+from services.dedup.domain.policy import BALANCED, Bands, Policy
 from services.dedup.domain.texts import text_key
 from services.dedup.domain.wordings import Wordings
 
@@ -23,7 +24,7 @@ _FAMILY = "family of "
 class Board:
     """One board, as far as its log has been folded."""
 
-    def __init__(self, workspace: str, board: str, dimensions: int) -> None:
+    def __init__(self, workspace: str, board: str, dimensions: int, policy: Policy = BALANCED) -> None:
         self.workspace = workspace
         self.board = board
         self.key = board_key(workspace, board)
@@ -44,6 +45,8 @@ class Board:
         self.kept_apart: dict[tuple[str, str], None] = {}
         """Pairs that a human dismissed or unmerged: no repair merges them."""
         self.calibration = Calibration()
+        self.policy = policy
+        """For decisions to come; folding does not ask it."""
         self.index = Index(dimensions)
         self.wordings = Wordings()
         self.touched: dict[str, int] = {}
@@ -55,6 +58,11 @@ class Board:
     def __len__(self) -> int:
         """Return how many texts it holds in memory."""
         return len(self.index)
+
+    @property
+    def bands(self) -> Bands:
+        """From which scores on it merges and suggests at this moment."""
+        return self.policy.bands(self.calibration.threshold)
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""

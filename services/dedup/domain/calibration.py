@@ -1,9 +1,11 @@
 """From which score on two texts of a board are taken for the same request: found from the board itself, moved by its moderators' answers.
 
-The best threshold runs from .5 on a board of chat, whose users say the same few things in many ways, to "never" on a board of tickets,
-where what looks the same is another version of a dependency. Two shares tell such boards apart without a label: how many texts have a
-near one, which repeats bring, and how many loosely related ones each has, which a narrow subject and a large board bring. The
-coefficients are a weighted least squares fit of the best threshold of 284 boards that were cut out of five labelled ones.
+The best threshold runs from .4 on a board where people say the same few things in words of their own, to "never" on a board of tickets,
+where what looks the same is another version of a dependency. Three numbers tell such boards apart without a label: how near the third
+nearest text is for most texts (repeats bring several neighbours, chance brings one), how often two neighbours of a text are neighbours of
+each other (those of one request are, those that share a word are not), and how many loosely related texts each has, which a narrow subject
+and a large board bring. The coefficients are a weighted least squares fit of the best threshold of 714 boards that were cut out of six
+labelled ones: bench/RESULTS.md has what it gives on a board that was left out.
 """
 
 from __future__ import annotations
@@ -11,10 +13,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-NEAR = 0.65
-"""Cosine around the board's mean from which on a text is near another."""
-AROUND = 0.35
-"""The same for a loosely related one."""
+NEAR = 0.4
+"""Cosine around the board's mean from which on two texts are neighbours."""
+AROUND = 0.25
+"""The same for loosely related ones."""
 FIRST_TEXTS = 50
 """Distinct texts at the first census; the next one comes when there are a quarter more, and so on."""
 START = 0.64
@@ -24,10 +26,16 @@ NEVER = 1.01
 BAND = 0.08
 """Scores this far below the threshold are worth a human's question."""
 
-_LEAST = 0.45
-_CONSTANT, _OF_NEAR, _OF_AROUND = 0.72, -0.915, 0.178
+_LEAST = 0.38
+_CONSTANT, _OF_THIRD, _OF_CLOSED, _OF_AROUND = 0.992, -2.148, -0.631, 0.284
 _STEEP_FROM = 0.75
 """From here on boards are tickets: the fit goes up twice as steeply, for a false merge costs them more than a miss."""
+_CLOSED_BEFORE, _WEDGES_BEFORE = 6.0, 60.0
+"""As if so many had been counted already: what few texts say of each other is noise."""
+_UNSURE = 1000.0
+"""Over the square of the texts: how much higher the threshold of a young board is. A later pass mends a miss, nothing a false merge."""
+_FEWEST = 4
+"""A census of fewer texts says nothing."""
 _DECIMALS = 3
 
 _ANSWERS_KEPT = 100
@@ -49,19 +57,24 @@ class Census:
     """Distinct texts of the whole board."""
     sampled: int
     """Texts that were compared with each other."""
-    near: int
-    """Of these, the ones that have a near one."""
     around: int
     """Ordered pairs of these that are loosely related."""
+    third: int
+    """A quarter of these have a third nearest text that is no nearer: a cosine in thousandths."""
+    wedges: int
+    """Ordered pairs of neighbours of one text, summed over these."""
+    closed: int
+    """Of the wedges, those whose two ends are neighbours themselves."""
 
 
 def threshold_of(census: Census) -> float:
     """Return the threshold that suits a board on which this was counted, rounded: logarithms differ in their last bit by machine."""
-    if not census.sampled:
+    if census.sampled < _FEWEST:
         return START
-    near, around = census.near / census.sampled, census.around / census.sampled
-    fit = _CONSTANT + _OF_NEAR * near + _OF_AROUND * math.log(around + 0.02)
-    fit += max(fit - _STEEP_FROM, 0.0)
+    closed = (census.closed + _CLOSED_BEFORE) / (census.wedges + _WEDGES_BEFORE)
+    around = math.log(census.around / census.sampled + 0.02)
+    fit = _CONSTANT + _OF_THIRD * census.third / 1000 + _OF_CLOSED * closed + _OF_AROUND * around
+    fit += max(fit - _STEEP_FROM, 0.0) + _UNSURE / census.texts**2
     return round(min(max(fit, _LEAST), NEVER), _DECIMALS)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from services.common import ids
 from services.common.events import BoardEvent
 from services.dedup.domain.board import Board
-from services.dedup.domain.calibration import BAND
 from services.dedup.domain.commands import change_status, obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
@@ -95,10 +94,12 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
 def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     """Link the event's text to the idea that it fits; else to *stay*, its own so far, or to a new one."""
     board, event = draft.board, draft.event
-    join = board.calibration.threshold
+    bands = board.bands
+    join = bands.merge
     same = board.wordings.rows(text_key(event.text or ""))
-    if same:
-        idea = board.slots[board.index.slot_of(same[-1])]
+    repeated = _repeated(board, same, event.person_id or "")
+    if repeated is not None:
+        idea = board.slots[board.index.slot_of(repeated)]
         draft.decide("linked", idea_id=idea.idea_id, method="exact", score=1.0, threshold=join, **_feedback(event))
         return
     vector = vector_of(event.text or "")
@@ -117,8 +118,25 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     candidates = _candidates(board, query)
     linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
     draft.decide("linked", idea_id=idea_id, vector=units, query=query, **linked)
-    if best is not None and join - BAND <= best.score < join:
+    if best is not None and bands.suggest <= best.score < join:
         _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
+
+
+def _repeated(board: Board, rows: Sequence[int], person_id: str) -> int | None:
+    """Return which of *rows*, which say the text that has come, it repeats.
+
+    On a board of tickets equal titles are as often as not different ones, so that nothing scores enough there; but what a person says
+    twice is a repeat.
+    """
+    if not rows or not board.policy.auto_merge:
+        return None
+    if board.bands.merge <= 1.0:
+        return rows[-1]
+    person = board.persons.root(person_id)
+    for row in reversed(rows):
+        if any(board.persons.root(board.links[feedback].person_id) == person for feedback in board.wordings.feedback(row)):
+            return row
+    return None
 
 
 def _suggest(draft: Draft, idea_id: str, other_id: str, why: dict[str, Any]) -> None:
@@ -134,12 +152,12 @@ def _look_over(draft: Draft) -> None:
     if len(board.index) < board.calibration.next_at:
         return
     draft.calibrate(take_census(board.index))
-    threshold = board.calibration.threshold
-    merges, left = pairs_to_repair(board, threshold, threshold - BAND)
+    bands = board.bands
+    merges, left = pairs_to_repair(board, bands.merge, bands.suggest)
     for pair in merges:
-        draft.decide("merged", root_id=pair.parent, **_repaired(pair, threshold))
+        draft.decide("merged", root_id=pair.parent, **_repaired(pair, bands.merge))
     for pair in _unasked(board, left)[:_QUESTIONS]:
-        draft.decide("suggested", **_repaired(pair, threshold))
+        draft.decide("suggested", **_repaired(pair, bands.merge))
 
 
 def _unasked(board: Board, pairs: list[Pair]) -> list[Pair]:

@@ -10,7 +10,9 @@ from services.dedup.domain.calibration import AROUND, NEAR, Census
 from services.dedup.domain.index import LEAST_SQUARE, Floats, Index, Integers, Units
 
 CENSUS_ROWS = 1000
-"""Rows that a census compares with each other: some 30 ms."""
+"""Rows that a census compares with each other: some 50 ms."""
+_THIRD = 3
+"""From the end of a row of cosines: the third nearest."""
 _CHUNK = 256
 
 
@@ -44,12 +46,23 @@ def take_census(index: Index) -> Census:
     texts = len(rows)
     if texts > CENSUS_ROWS:
         rows = rows[np.arange(CENSUS_ROWS) * texts // CENSUS_ROWS]
-    seen = sample(index, rows)
-    near = around = 0
-    for start in range(0, len(rows), _CHUNK):
-        stop = min(start + _CHUNK, len(rows))
+    return Census(texts, len(rows), *_counts(sample(index, rows)))
+
+
+def _counts(seen: Sample) -> tuple[int, int, int, int]:
+    """Return ``around``, ``third``, ``wedges`` and ``closed`` of a census."""
+    size = len(seen.rows)
+    if not size:
+        return 0, 0, 0, 0
+    around, place = 0, max(size - _THIRD, 0)
+    thirds, near = np.empty(size), np.zeros((size, size), np.float32)
+    for start in range(0, size, _CHUNK):
+        stop = min(start + _CHUNK, size)
         found = seen.cosines(start, stop)
         found[np.arange(stop - start), np.arange(start, stop)] = -1.0
-        near += int((found.max(axis=1) >= NEAR).sum())
         around += int((found >= AROUND).sum())
-    return Census(texts, len(rows), near, around)
+        near[start:stop] = found >= NEAR
+        thirds[start:stop] = np.partition(found, place, axis=1)[:, place]
+    degrees = near.sum(axis=1, dtype=np.float64)
+    closed = ((near @ near) * near).sum(dtype=np.float64)  # of whole numbers up to 1,000: exact in any order
+    return around, round(float(np.sort(thirds)[size // 4]) * 1000), int((degrees * (degrees - 1)).sum()), int(closed)

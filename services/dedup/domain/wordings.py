@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class Wordings:
@@ -20,6 +20,10 @@ class Wordings:
     def key(self, row: int) -> bytes:
         """Return the text key of *row*."""
         return self._keys[row]
+
+    def feedback(self, row: int) -> Iterable[str]:
+        """Return the linked feedback that says the text of *row*, the earliest first."""
+        return self._feedback[row]
 
     def first_feedback(self, row: int) -> str:
         """Return the earliest linked feedback that says the text of *row*."""

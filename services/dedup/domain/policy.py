@@ -1,0 +1,64 @@
+"""What a board's owner allows it to do by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from services.dedup.domain.calibration import BAND, NEVER
+
+_SHIFTS = ((0.5, -0.2), (0.73, 0.0), (0.79, 0.06), (0.83, 0.1), (0.86, 0.14), (0.9, 0.22), (0.93, 0.28), (0.95, 0.36), (0.99, 0.5))
+"""Precision, and how far above the calibrated threshold it was reached, on average over four labelled boards that were left out of the
+calibration's fit (bench/RESULTS.md, "Three bands"); in between, linearly. On natural ticket boards no threshold reaches it: theirs is
+"never" from .8 or so on."""
+_DECIMALS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Bands:
+    """What is done with a text, or an idea, by its score: merged from *merge* on, asked about from *suggest* on, else kept apart."""
+
+    merge: float
+    suggest: float
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The owner's wishes for one board."""
+
+    precision: float | None = None
+    """Of the texts that join an idea by themselves, the share that shall belong there; None is the balance of both kinds of mistakes."""
+    auto_merge: bool = True
+    """False makes everything a suggestion."""
+
+    def bands(self, calibrated: float) -> Bands:
+        """Return the bands around the threshold *calibrated*, which weighs false merges and misses alike."""
+        suggest = round(calibrated - BAND, _DECIMALS)
+        if not self.auto_merge:
+            return Bands(NEVER, suggest)
+        if self.precision is None:
+            return Bands(calibrated, suggest)
+        merge = round(min(calibrated + _shift(self.precision), NEVER), _DECIMALS)
+        return Bands(merge, min(suggest, round(merge - BAND, _DECIMALS)))
+
+
+def _shift(precision: float) -> float:
+    below = _SHIFTS[0]
+    for above in _SHIFTS:
+        if precision <= above[0]:
+            share = (precision - below[0]) / (above[0] - below[0]) if above[0] > below[0] else 0.0
+            return below[1] + share * (above[1] - below[1])
+        below = above
+    return _SHIFTS[-1][1] if precision < 1.0 else NEVER
+
+
+BALANCED = Policy()
+
+PolicyOf: TypeAlias = Callable[[str, str], Policy]
+"""Gives a board's policy by its workspace and name."""
+
+
+def balanced(_workspace: str, _board: str) -> Policy:
+    """Return the policy of a board that nobody has said anything about."""
+    return BALANCED
