@@ -191,8 +191,11 @@ class KafkaSink:
         except KafkaError as error:
             raise publish_error(error) from error
         except TimeoutError as error:
-            self._withdrawn = True
+            await self._withdraw()
             raise TransientError("Kafka: publish: not confirmed in time") from error
+        except asyncio.CancelledError:
+            await self._withdraw()  # dropped: what waits in the client must not leave after somebody else has begun
+            raise
 
     async def _placed(self, outputs: Sequence[Output]) -> Mapping[Partition, list[Output]]:
         by_place: defaultdict[Partition, list[Output]] = defaultdict(list)
@@ -204,6 +207,10 @@ class KafkaSink:
 
     def _new_producer(self) -> Any:
         return AIOKafkaProducer(**self._options)
+
+    async def _withdraw(self) -> None:
+        self._withdrawn = True
+        await withdraw(self._producer)
 
     async def _begin_anew(self) -> None:
         await withdraw(self._producer)

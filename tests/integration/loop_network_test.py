@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,11 @@ from uuid import uuid4
 
 import pytest
 
+from services.common.errors import TransientError
 from services.common.guard import Exit
+from services.common.kafka import KafkaSink
+from services.common.records import Output
+from services.common.settings import KafkaSettings
 from services.console.embedded.broker import EmbeddedBroker, free_port
 from tests.support.proxy import TcpProxy
 from tests.support.topics import Broker, Sent, eventually
@@ -79,6 +84,32 @@ async def test_outputs_that_cannot_be_confirmed_keep_their_inputs_unacknowledged
     tiny.start()
     await _drained(outside, tiny)
     assert {r.value for r in await outside.read(tiny.target)} == {b"slow:0.2|%d" % number for number in range(10)}
+
+
+@pytest.mark.parametrize("dropped", [False, True], ids=["out of time", "dropped"])
+async def test_what_could_not_be_published_in_time_never_leaves_later(proxy: TcpProxy, outside: Broker, dropped: bool) -> None:
+    topic = f"topic-{uuid4().hex[:8]}"
+    await outside.create(1, topic)
+
+    async def for_a_second() -> float:
+        return 60.0 if dropped else 1.0
+
+    settings = KafkaSettings(bootstrap_servers=outside.bootstrap, idempotence=False)
+    sink = KafkaSink(settings, "test", max_record_bytes=1 << 20, confirm=for_a_second)
+    await sink.start()
+    try:
+        await sink.publish([Output(topic, None, b"before", b"")])
+        proxy.cut()
+        late = asyncio.create_task(sink.publish([Output(topic, None, b"late", b"")]))
+        await asyncio.wait((late,), timeout=2 if dropped else 20)
+        late.cancel()
+        with pytest.raises((TransientError, asyncio.CancelledError)):
+            await late
+        proxy.restore()
+        await sink.publish([Output(topic, None, b"after", b"")])
+        assert [record.value for record in await outside.read(topic)] == [b"before", b"after"]
+    finally:
+        await sink.stop()
 
 
 async def test_a_stop_is_heard_while_the_broker_is_away(proxy: TcpProxy, outside: Broker, tiny: Tiny) -> None:
