@@ -7,7 +7,7 @@ import json
 import time
 from pathlib import Path
 
-from bench.limits.figures import Bar, Found
+from bench.limits.figures import Bar, Found, in_slices
 from bench.limits.made import WORKSPACE, Decided, Wishes, person, submitted
 from bench.limits.rig import Rig
 from services.common.records import Output
@@ -21,22 +21,18 @@ _WATCH_SECONDS = 0.5
 
 
 async def hot_board(folder: Path, size: int) -> Found:
-    """Each service alone, *size* events of one board that lie there already: the rate of one worker."""
+    """Each service alone, *size* events of one board as fast as it takes them: the rate of one worker."""
     found = Found("one hot board, one worker a service", size)
     texts = list(Wishes().texts(size))
     for name in SERVICES:
         home = folder / name
         home.mkdir()
         async with Rig(home) as rig:
-            await rig.feed(_input(rig, name, texts))
-            cpu = (await rig.start(name)).usage().cpu_seconds
-            topic = next(iter(rig.fed))
-            started, already = time.monotonic(), await rig.acknowledged(name, topic)
-            await rig.drained(name)
-            seconds = time.monotonic() - started
-            events = max(rig.fed[topic] - already, 1)
-            found.figures[f"{name}: events/s"] = events / seconds
-            found.figures[f"{name}: CPU us/event"] = (rig.services[name].usage().cpu_seconds - cpu) * 1e6 / events
+            outputs = _input(rig, name, texts)
+            await rig.start(name)
+            [all_of] = await in_slices(rig, name, [outputs])
+            found.figures[f"{name}: events/s"] = all_of.events / all_of.seconds
+            found.figures[f"{name}: CPU us/event"] = all_of.cpu_us
             found.bars.append(Bar(f"{name}: dead letters", await rig.letters(), 0))
     found.figures["events/s of the slowest"] = min(found.figures[f"{name}: events/s"] for name in SERVICES)
     return found
