@@ -18,10 +18,14 @@ from services.console.letters import read_letters
 _OVERHEAD = 256
 _WAIT_SECONDS = 60.0
 _TEXT_LIMIT = 20_000
+_STUCK, _THROUGH, _BURIED, _REFUSED = range(4)
 
 
 async def large_records(folder: Path, size: int) -> Found:
-    """Ingest, with records around *size* bytes, the largest that is allowed; each alone in a partition with a small one behind it."""
+    """Ingest, with records around *size* bytes, the largest that is allowed; each with a small one behind it in its partition.
+
+    Of each is told what became of it: 1 went through, 2 became a dead letter, 3 was refused by the broker, 0 stands still.
+    """
     found = Found("records around the largest size that is allowed", size)
     cases = {
         "a feedback record just below it": _padded("under", size - _OVERHEAD),
@@ -35,10 +39,8 @@ async def large_records(folder: Path, size: int) -> Found:
     async with Rig(folder, max_record_bytes=2 * size) as rig:
         service = await rig.start("ingest")
         for number, (what, value) in enumerate(cases.items()):
-            found.figures[f"{what}: 1 through, 2 dead letter, 3 refused by the broker, 0 stuck"] = await _fate(rig, number, value)
-            found.bars.append(
-                Bar(f"{what}: stuck", float(found.figures[f"{what}: 1 through, 2 dead letter, 3 refused by the broker, 0 stuck"] == 0), 0)
-            )
+            fate = found.figures[what] = await _fate(rig, number, value)
+            found.bars.append(Bar(f"{what}: stuck", float(fate == _STUCK), 0))
         found.figures["ingest: RSS MiB, peak"] = service.usage().peak_mib
         for letter in await read_letters(rig.cluster, bodies=False):
             found.figures[f"{letter.reason}: bytes kept of {letter.original}"] = letter.size or 0
@@ -52,16 +54,16 @@ async def _fate(rig: Rig, number: int, value: bytes) -> int:
     try:
         [offset] = await rig.cluster.put(place, [Output(place[0], b"k", value, b"k")])
     except (MessageSizeTooLargeError, RecordTooLargeError):
-        return 3
+        return _REFUSED
     await rig.cluster.put(place, [Output(place[0], b"k", _text(f"after-{number}", 10), b"k")])
     deadline = time.monotonic() + _WAIT_SECONDS
     while (await rig.cluster.committed("groundswell-ingest", [place]))[place] < offset + 2:
         if time.monotonic() > deadline:
-            return 0
+            return _STUCK
         await asyncio.sleep(0.1)
     if await rig.letters() > letters:
-        return 2
-    return 1 if await _end(rig, "board.events") >= events + 2 else 0
+        return _BURIED
+    return _THROUGH if await _end(rig, "board.events") >= events + 2 else _STUCK
 
 
 async def _end(rig: Rig, topic: str) -> int:
