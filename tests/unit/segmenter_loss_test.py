@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from services.common.events import EnrichedFeedback, SegmenterWork, SegmentTransition
+from services.common.events import EnrichedFeedback, PersonEvent, SegmenterWork, SegmentTransition
+from services.segmenter.domain import inputs
 from services.segmenter.domain.definition import Definition
+from services.segmenter.domain.person import PersonState
 from tests.unit.segmenter_history import History, Truth
 from tests.unit.segmenter_laws_test import LENGTHS, SEEDS, interleaved, present
 from tests.unit.segmenter_mortal import Mortal
-from tests.unit.segmenter_world import define
+from tests.unit.segmenter_world import DAY, START, WORKSPACE, define, person_event
 
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
@@ -35,7 +38,7 @@ def _check_states(segmenter: Mortal, history: History, definition: Definition) -
     assert {person: segments for person, segments in truth.memberships.items() if segments is not None} == present(segmenter)
 
 
-@settings(max_examples=50, deadline=None, suppress_health_check=_SLOW)
+@settings(max_examples=30, deadline=None, suppress_health_check=_SLOW)
 @given(seed=SEEDS, length=LENGTHS)
 async def test_a_store_that_is_lost_after_all_was_said_comes_back_and_says_no_other_fact(
     definition: Definition, seed: int, length: int
@@ -57,7 +60,7 @@ async def test_a_store_that_is_lost_after_all_was_said_comes_back_and_says_no_ot
     _check_states(segmenter, history, definition)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=_SLOW)
+@settings(max_examples=60, deadline=None, suppress_health_check=_SLOW)
 @given(seed=SEEDS, length=LENGTHS)
 async def test_losses_at_any_point_leave_each_fact_one_content_and_the_states_right(definition: Definition, seed: int, length: int) -> None:
     chance = random.Random(seed)
@@ -81,7 +84,7 @@ async def test_losses_at_any_point_leave_each_fact_one_content_and_the_states_ri
     _check_states(segmenter, history, definition)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
+@settings(max_examples=30, deadline=None, suppress_health_check=_SLOW)
 @given(seed=SEEDS, length=LENGTHS)
 async def test_what_the_broker_has_removed_cannot_be_repeated_and_the_states_are_right_all_the_same(
     definition: Definition, seed: int, length: int
@@ -102,3 +105,78 @@ async def test_what_the_broker_has_removed_cannot_be_repeated_and_the_states_are
     await _finish(segmenter, chance)
     segmenter.check_versions()
     _check_states(segmenter, history, definition)
+
+
+async def test_an_input_that_kills_its_handler_is_left_to_it_but_not_every_input(
+    definition: Definition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    segmenter = Mortal(definition)
+    people = [person_event(number, "profile", f"{WORKSPACE}:person:{number}", START) for number in range(30)]
+    segmenter.publish(*people)
+    deadly: set[str] = {people[3].event_id, people[17].event_id}
+
+    def take_in(state: PersonState, received: PersonEvent) -> None:
+        if received.event_id in deadly:
+            raise KeyError("a bug")
+        inputs.take_in(state, received)
+
+    monkeypatch.setattr("services.segmenter.domain.changes.take_in", take_in)
+    assert await segmenter.recall()
+    documents = await segmenter.stores.people.load([event.person_id for event in people])
+    assert {event.person_id for event in people if event.event_id not in deadly} == set(documents)
+    deadly.update(event.event_id for event in people)
+    segmenter.lose()
+    with pytest.raises(KeyError):
+        await segmenter.recall()
+    assert not await segmenter.birth.is_born()
+
+
+RICH = """
+version: "1"
+schemes:
+  - name: need
+    rules:
+      - {segment: curious, when: 'asked.idea("product-1") || asked.idea("mobile-2")'}
+    default: unstated
+  - name: use
+    dwell: days(3)
+    rules:
+      - {segment: power, when: 'activity.count("export", days(9)) >= 2', stay: 'activity.count("export", days(9)) >= 1'}
+      - {segment: lapsed, when: activity.export.last_seen_days >= 12}
+    default: plain
+  - name: plan
+    rules:
+      - {segment: enterprise, when: account.plan == "enterprise"}
+    default: free
+"""
+
+
+@pytest.fixture(scope="module")
+def rich(tmp_path_factory: pytest.TempPathFactory) -> Definition:
+    return define(tmp_path_factory.mktemp("definition"), RICH)
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=_SLOW)
+@given(seed=SEEDS, length=LENGTHS)
+async def test_segments_with_a_memory_and_by_time_go_on_as_if_nothing_had_happened(rich: Definition, seed: int, length: int) -> None:
+    chance = random.Random(seed)
+    segmenter = Mortal(rich)
+    segmenter.publish(*interleaved(History(chance, length), chance))  # type: ignore[arg-type]
+    await segmenter.drain(chance)
+    segmenter.clock.moment += chance.randrange(20) * DAY
+    await _finish(segmenter, chance)
+    twin = Mortal(rich, deepcopy(segmenter.stores), segmenter.clock, deepcopy(segmenter.topics), deepcopy(segmenter.read))
+    twin.published, twin.given = list(segmenter.published), dict(segmenter.given)
+    said = len(segmenter.published)
+    segmenter.lose()
+    await segmenter.come_back(chance)
+    await _finish(segmenter, chance)
+    assert [output for output in segmenter.published[said:] if output.topic in (EnrichedFeedback.TOPIC, SegmentTransition.TOPIC)] == []
+    assert twin.demand() == segmenter.demand()
+    segmenter.clock.moment += chance.randrange(20) * DAY
+    for each in (segmenter, twin):
+        await _finish(each, random.Random(seed))
+    segmenter.check_facts()
+    segmenter.check_versions()
+    assert present(twin) == present(segmenter)
+    assert twin.demand() == segmenter.demand()

@@ -7,6 +7,7 @@ import random
 from services.common.events import Account, EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition
 from services.common.outcome import Emit
 from services.common.topics import load_topics
+from services.segmenter.ports import Stores
 from tests.fakes_segmenter import memory_stores
 from tests.support.memory import MemoryBirth
 from tests.unit.segmenter_world import Segmenter, partition
@@ -17,9 +18,9 @@ _CONTRACTS = load_topics()
 class Mortal(Segmenter):
     """The service, with stores that come and go."""
 
-    def lose(self) -> None:
-        """Throw the store away: what was published is all that is left."""
-        self.stores = memory_stores()
+    def lose(self, stores: Stores | None = None) -> None:
+        """Throw the store away: what was published is all that is left. *stores* is empty, and comes in its place."""
+        self.stores = memory_stores() if stores is None else stores
         self.birth = MemoryBirth()
         self.restart()
 

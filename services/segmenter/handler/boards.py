@@ -62,12 +62,11 @@ class Boards:
         self._publisher = publisher
         self._states: dict[str, BoardState] = {}
         self._left: set[str] = set()
-        """Boards of which the rest is left to the handler."""
+        """Boards of which the rest is left to the handler, whatever happens: their order must stay."""
 
     def forget(self) -> None:
         """Let go of every board; the log has them."""
         self._states.clear()
-        self._left.clear()
 
     async def decisions(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
         """Handle records of ``board.decisions``."""

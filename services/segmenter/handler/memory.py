@@ -30,6 +30,10 @@ from services.segmenter.ports import Stores
 
 log = get_logger(__name__)
 
+INPUTS = (Account.TOPIC, PersonEvent.TOPIC, Decision.TOPIC)
+_LEFT_OUT_AT_MOST = 10
+"""Where more of them fail the fault is not theirs, and a store that misses them must not be used."""
+
 _Take = Callable[[Sequence[Received[Any]]], Awaitable[Any]]
 
 
@@ -56,6 +60,7 @@ class Memory:
         }
         self._people = people
         self._boards = boards
+        self._left_out = 0
         self._note = codec.frame_decoder(SegmenterWork)
 
     @property
@@ -78,8 +83,30 @@ class Memory:
                 batch.append(Received(record, decode(record)))
             except MalformedRecord as error:
                 log.warning("not_recalled", topic=topic, partition=record.partition, offset=record.offset, reason=error.reason)
-        if batch:
-            await self._taken(take, batch)
+        try:
+            if batch:
+                await self._take(topic, take, batch)
+        except Fenced as error:
+            raise TransientError("another worker completes the same store") from error
+
+    async def _take(self, topic: str, take: _Take, batch: Sequence[Received[Any]]) -> None:
+        """Take *batch* in, but for an input that kills us: its handler is there for that, and dead-letters it at the third death."""
+        try:
+            await take(batch)
+        except (TransientError, Fenced):
+            raise
+        except Exception as error:
+            if topic not in INPUTS:
+                raise
+            if len(batch) > 1:
+                for received in batch:
+                    await self._take(topic, take, [received])
+                return
+            self._left_out += 1
+            if self._left_out > _LEFT_OUT_AT_MOST:
+                raise
+            place = batch[0].record
+            log.error("left_out", topic=topic, partition=place.partition, offset=place.offset, why=type(error).__name__)
 
     async def _feedback(self, batch: Sequence[Received[EnrichedFeedback | None]]) -> None:
         rows = [r.event for r in batch if r.event is not None]
@@ -99,12 +126,4 @@ class Memory:
         await keep_demands(self._said, versions)
 
     async def _notes(self, batch: Sequence[Received[None]]) -> None:
-        for received in batch:
-            await keep_void(self._said, received.record.partition, received.record.offset)
-
-    @staticmethod
-    async def _taken(take: _Take, batch: Sequence[Received[Any]]) -> None:
-        try:
-            await take(batch)
-        except Fenced as error:
-            raise TransientError("another worker completes the same store") from error
+        await keep_void(self._said, {r.record.partition: r.record.offset for r in batch})

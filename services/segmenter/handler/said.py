@@ -58,10 +58,10 @@ async def said_demands(said: Said, boards: Iterable[str]) -> dict[str, int]:
     return {board: orjson.loads(found.get(_demand_key(board), b"0")) for board in wanted}
 
 
-async def keep_void(said: Said, partition: int, offset: int) -> None:
-    """Keep that the notes of a partition up to *offset* speak of a store that is lost."""
-    known = (await said_void(said, [partition]))[partition]
-    await said.put({_void_key(partition): orjson.dumps(max(offset, known))})
+async def keep_void(said: Said, offsets: Mapping[int, int]) -> None:
+    """Keep by partition that its notes up to an offset speak of a store that is lost."""
+    known = await said_void(said, offsets)
+    await said.put({_void_key(number): orjson.dumps(max(offset, known[number])) for number, offset in offsets.items()})
 
 
 async def said_void(said: Said, partitions: Iterable[int]) -> dict[int, int]:
