@@ -146,7 +146,7 @@ async def test_settling_keeps_history_and_progress(store: Store) -> None:
     await store.add([first])
     await store.begin([first])
     assert (await only(store)).trying
-    later = deferred(await only(store), verdict(outcome="deferred", channel="email"), 99, failed=True)
+    later = deferred(first, verdict(outcome="deferred", channel="email"), 99, failed=True)
     await store.settle([(first, later)])
     assert await only(store) == later
     assert (later.trying, later.failures, later.first_failed_at) == (False, 1, 7)

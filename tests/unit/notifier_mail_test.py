@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from email import message_from_bytes
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.policy import default as default_policy
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 from services.common.errors import ConfigurationError
 from services.common.events import Alert
 from services.common.paths import EXAMPLES
-from services.notifier.adapters.templates import Templates
-from services.notifier.domain.person import usable
+from services.notifier.adapters.templates import Templates, one_line
+from services.notifier.domain.person import _PLAIN, usable
 from services.notifier.ports import Unrenderable
 
 SENDER = "Lumora <hello@lumora.example>"
@@ -110,6 +111,34 @@ def test_no_text_adds_a_header_a_part_or_a_tag(title: str, quote: str, name: str
     assert part(message, "html").count("<") == part(parsed(plain), "html").count("<")
     assert max(len(line) for line in body.split(b"\r\n")) <= 998
     assert body.isascii()
+
+
+def in_lines(text: str) -> str:
+    """Return *text* with each of its lines ended by a line feed."""
+    return "".join(f"{line.decode()}\n" for line in text.encode().splitlines())
+
+
+@given(text=st.one_of(_NASTY, st.text("=_-. \n\taж", max_size=200), st.text("ab", min_size=990, max_size=1_100)), title=_NASTY)
+def test_every_text_arrives_as_it_was_written(tmp_path_factory: pytest.TempPathFactory, text: str, title: str) -> None:
+    folder = tmp_path_factory.getbasetemp() / "verbatim"
+    folder.mkdir(exist_ok=True)
+    verbatim = templates(
+        folder_with(folder, subject="{{ title }}", txt="{{ quote }}\n--=_abcdefghijklmnopqrstuvwx--", html="{{ quote | safe }}")
+    )
+    body = verbatim.compose(replace(ALERT, quote=text, title=title), "ann@example.com").body
+    message = parsed(body)
+    assert part(message, "plain") == in_lines(f"{text}\n--=_abcdefghijklmnopqrstuvwx--")
+    assert part(message, "html") == in_lines(text)
+    assert str(message["Subject"]) == (one_line(title) or "your request")
+    assert max(len(line) for line in body.split(b"\r\n")) <= 998
+    assert body.isascii()
+    assert b"\n" not in body.replace(b"\r\n", b"")
+
+
+@given(address=st.from_regex(_PLAIN, fullmatch=True))
+def test_an_address_that_is_known_at_a_glance_is_one(address: str) -> None:
+    assert Address(addr_spec=address).addr_spec == address
+    assert usable(address)
 
 
 def test_an_address_in_other_letters_is_kept() -> None:

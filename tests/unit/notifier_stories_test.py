@@ -11,7 +11,7 @@ from services.notifier.domain.ledger import DIRECT_ALERTS
 from services.notifier.domain.telling import SECOND, Schedule
 from services.notifier.ports import Accepted, Delivery, Mail, Refused, Unrenderable
 from tests.fakes_notifier import POSTPONED, PlainComposer
-from tests.unit.notifier_world import CODEC, World
+from tests.unit.notifier_world import CODEC, Crash, World
 
 DAY = 86_400 * SECOND
 
@@ -233,6 +233,31 @@ async def test_a_waiting_row_does_not_wait_for_the_lease_of_the_one_before(world
     due_at = world.row("b", "ann").due_at
     assert due_at is not None
     assert due_at <= world.clock.time + 5 * SECOND
+
+
+async def test_a_mail_that_may_have_gone_out_comes_before_any_other_though_the_server_has_gone_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(tell_again=False)
+    world.contact("ann")
+    world.link("f1", "a", "ann")
+    world.ship("a", "r1")
+    for topic in (PersonEvent.TOPIC, Decision.TOPIC):
+        await world.pump(topic, 100)
+
+    async def die(_: object) -> None:
+        raise Crash
+
+    monkeypatch.setattr(world.store, "settle", die)
+    await world.pump(Alert.TOPIC, 1)
+    monkeypatch.undo()
+    world.mailer.verdict = lambda _: POSTPONED
+    await world.pump(Alert.TOPIC, 1)
+    world.mailer.verdict = lambda _: Accepted()
+    world.ship("a", "r2")
+    await world.settle()
+    assert len({mail.message_id for mail in world.mailer.accepted}) == 1
+    assert sorted(row.state for row in world.store.ledger.values()) == ["already_told", "sent"]
 
 
 async def test_a_server_that_stays_away_ends_in_failure_with_its_reason(world: World) -> None:

@@ -6,9 +6,7 @@ import traceback
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import EmailPolicy
-from email.utils import format_datetime, parseaddr
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -18,6 +16,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.common.errors import ConfigurationError
 from services.common.events import Alert
+from services.notifier.adapters.mime import sender_line, subject_line, written
 from services.notifier.domain.ledger import digest_of
 from services.notifier.ports import Mail, Unrenderable
 
@@ -31,19 +30,6 @@ _SAMPLES = (
     {"release_name": "Summer release", "release_url": "https://example.com/releases/1", "quote": "It would help us.\nA lot."},
     {"release_name": None, "release_url": None, "quote": ""},
 )
-
-
-class _MailPolicy(EmailPolicy):
-    """Folds headers as RFC 5322 asks, but for those whose value is one token: folded, it would be encoded, and no longer be one."""
-
-    def fold_binary(self, name: str, value: str) -> bytes:
-        """Return the header's bytes, with its line end."""
-        if name in ("List-Unsubscribe", "Message-ID"):
-            return f"{name}: {value}\r\n".encode("ascii")
-        return super().fold_binary(name, value)
-
-
-_MAIL = _MailPolicy(linesep="\r\n", cte_type="7bit", raise_on_defect=False)
 
 
 class Templates:
@@ -62,8 +48,9 @@ class Templates:
         self._folder = folder
         self._product = product
         name, address = parseaddr(sender)
-        self._sender = Address(name, addr_spec=address)
-        self._unsubscribe = parseaddr(unsubscribe or address)[1]
+        sender_address = Address(name, addr_spec=address)
+        self._from, self._domain = sender_line(sender_address), sender_address.domain
+        self._unsubscribe = quote(parseaddr(unsubscribe or address)[1], safe="@")
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(folder), autoescape=select_autoescape(("html",)), undefined=StrictUndefined, trim_blocks=True
         )
@@ -77,18 +64,21 @@ class Templates:
         values = self._values(alert)
         digest = digest_of(alert.alert_id)
         address = _in_ascii(address)
-        message = EmailMessage(policy=_MAIL.clone(utf8=not address.isascii()))
-        message["From"] = self._sender
-        message["To"] = address
-        message["Subject"] = one_line(self._render(alert.status, "subject.txt", values))
-        message["Date"] = format_datetime(datetime.fromtimestamp(alert.created_at / 1_000_000, UTC))
-        message["Message-ID"] = message_id = f"<{digest}@{self._sender.domain}>"
-        message["List-Unsubscribe"] = f"<mailto:{quote(self._unsubscribe, safe='@')}?subject=unsubscribe%20{digest}>"
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(self._render(alert.status, "txt", values))
-        message.add_alternative(self._render(alert.status, "html", values), subtype="html")
-        message.set_boundary(f"=_{digest}")
-        return Mail(address, message_id, message.as_bytes())
+        message_id = f"<{digest}@{self._domain}>"
+        body = written(
+            (self._from, subject_line(one_line(self._render(alert.status, "subject.txt", values)))),
+            to=address,
+            at=datetime.fromtimestamp(alert.created_at / 1_000_000, UTC),
+            tokens=(
+                ("Message-ID", message_id),
+                ("List-Unsubscribe", f"<mailto:{self._unsubscribe}?subject=unsubscribe%20{digest}>"),
+                ("Auto-Submitted", "auto-generated"),
+            ),
+            boundary=f"=_{digest}",
+            text=self._render(alert.status, "txt", values),
+            html=self._render(alert.status, "html", values),
+        )
+        return Mail(address, message_id, body)
 
     def _values(self, alert: Alert) -> dict[str, Any]:
         return {

@@ -161,12 +161,14 @@ def settled(row: Row, verdict: Verdict) -> Row:
 
 
 def deferred(row: Row, verdict: Verdict, due_at: Micros, *, failed: bool) -> Row:
-    """Return *row* put off until *due_at*; *failed* counts against its retry schedule."""
+    """Return *row* put off until *due_at*; *failed* counts against its retry schedule.
+
+    A mail that may have gone out before a process died may still have: that the server refuses it today tells nothing of then.
+    """
     return replace(
         row,
         state="deferred",
         due_at=due_at,
-        trying=row.trying and not failed,
         failures=row.failures + int(failed),
         first_failed_at=row.first_failed_at if row.first_failed_at is not None or not failed else verdict.at,
         history=(*row.history, verdict),

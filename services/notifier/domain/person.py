@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from email.errors import MessageError
@@ -12,6 +13,9 @@ from services.common.clock import Micros
 from services.common.events import PersonEvent
 
 EMAIL = "email"
+
+_PLAIN = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*")
+"""Most addresses, known at a glance; the others are parsed."""
 
 Stamp: TypeAlias = tuple[Micros, Micros, str]
 """``occurred_at``, ``ingested_at``, event id: the greatest holds, in whatever order the events are read."""
@@ -160,6 +164,8 @@ def usable(address: str) -> bool:
 
     Letters beyond ASCII are allowed on both sides (RFC 6531).
     """
+    if _PLAIN.fullmatch(address):
+        return True
     if any(not character.isprintable() or character.isspace() for character in address):
         return False
     plain = "".join(character if character.isascii() else "x" for character in address)
