@@ -83,6 +83,7 @@ class Reader:
 
         Raises:
             MalformedRecord: And nothing else, for any bad input.
+            TransientError: It was written by a version that this release does not know, and the registry does not answer.
         """
         if len(frame) < _HEADER.size or frame[0] != _MAGIC:
             raise MalformedRecord("not_framed", "expected the Confluent wire format: 0x00 and a 4-byte schema id")

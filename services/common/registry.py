@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -21,11 +22,14 @@ from services.common.paths import SCHEMAS
 
 _FILE = re.compile(r"(?P<topic>.+)-v(?P<version>[1-9][0-9]*)\.avsc")
 _TIMEOUT_SECONDS = 10
+_ASK_AGAIN_SECONDS = 60.0
+"""So long an id that the registry did not know counts as unknown: poison must not become a storm of questions."""
+_UNKNOWN_KEPT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """One released version of a subject's schema. *id* is the number in the wire format."""
+    """One released version of a subject's schema. *id* is the number in the wire format; *version* 0 is newer than this release."""
 
     subject: str
     version: int
@@ -44,6 +48,13 @@ class IdSource(Protocol):
             TransientError: The registry does not answer.
         """
 
+    def schema_of(self, number: int) -> Mapping[str, Any] | None:
+        """Return the schema that has the id *number*, whoever registered it; None where nobody did.
+
+        Raises:
+            TransientError: The registry does not answer.
+        """
+
 
 class FileIds:
     """Ids from the committed ``schemas/ids.json``, for stacks without a registry."""
@@ -58,6 +69,9 @@ class FileIds:
             return self._ids[subject][str(version)]
         except KeyError:
             raise ConfigurationError(f"{self._path}: no id for version {version} of {subject}; add the next free number") from None
+
+    def schema_of(self, number: int) -> None:
+        """Return None: the file knows the schemas of this release, and no others."""
 
 
 class RegistryIds:
@@ -108,6 +122,9 @@ class Schemas:
     """All released schema versions, by subject and by id."""
 
     def __init__(self, ids: IdSource, folder: Path = SCHEMAS / "avro") -> None:
+        self._ids = ids
+        self._unknown: dict[int, float] = {}
+        """When the ids source was last asked for a number that it did not know (monotonic seconds)."""
         self._by_subject: dict[str, list[SchemaVersion]] = {}
         self._by_id: dict[int, SchemaVersion] = {}
         for topic, number, schema in read_schemas(folder):
@@ -128,17 +145,36 @@ class Schemas:
             raise ConfigurationError(f"schemas/avro has no schema for {subject}") from None
 
     def by_id(self, subject: str, number: int) -> SchemaVersion:
-        """Return the version of *subject* that has the id *number*.
+        """Return the version of *subject* that has the id *number*: one of this release, or a newer one that a registry holds.
 
         Raises:
             MalformedRecord: No schema has this id, or one of another subject has it.
+            TransientError: The registry would have to be asked, and does not answer.
         """
-        version = self._by_id.get(number)
+        version = self._by_id.get(number) or self._newer(subject, number)
         if version is None:
             raise MalformedRecord("unknown_schema", f"no schema has the id {number}; registered for this topic: {subject}")
         if version.subject != subject:
             raise MalformedRecord("wrong_schema", f"id {number} belongs to {version.subject}, this topic takes {subject}")
         return version
+
+    def _newer(self, subject: str, number: int) -> SchemaVersion | None:
+        """Return the version that a later release, or a producer outside, has registered; None where there is none."""
+        now = time.monotonic()
+        if now - self._unknown.get(number, -_ASK_AGAIN_SECONDS) < _ASK_AGAIN_SECONDS:
+            return None
+        schema = self._ids.schema_of(number)
+        if schema is None or _full_name(schema) != _full_name(self.newest(subject).schema):
+            if len(self._unknown) >= _UNKNOWN_KEPT:
+                self._unknown.clear()
+            self._unknown[number] = now
+            return None
+        version = self._by_id[number] = SchemaVersion(subject, 0, number, schema)
+        return version
+
+
+def _full_name(schema: Mapping[str, Any]) -> tuple[Any, Any]:
+    return schema.get("namespace"), schema.get("name")
 
 
 def read_schemas(folder: Path) -> list[tuple[str, int, dict[str, Any]]]:

@@ -73,6 +73,35 @@ def test_a_file_without_the_version_refuses_start(tmp_path: Path) -> None:
         FileIds(path).id_of("ideas-value", 2, {})
 
 
+def test_a_version_newer_than_this_release_is_asked_for_once(registry: RegistryServer) -> None:
+    number, schema = next(iter(registry.schemas["ideas-value"].items()))
+    schemas = Schemas(RegistryIds(registry.url))
+    registry.asked.clear()
+    with pytest.raises(MalformedRecord, match="unknown_schema"):
+        schemas.by_id("ideas-value", 4711)
+    newer = {**schema, "fields": [*schema["fields"], {"name": "later", "type": ["null", "string"], "default": None}]}
+    registry.schemas["ideas-value"][4712] = newer
+    assert schemas.by_id("ideas-value", 4712).schema == schemas.by_id("ideas-value", 4712).schema == newer
+    with pytest.raises(MalformedRecord, match="unknown_schema"):
+        schemas.by_id("ideas-value", 4711)
+    assert registry.asked == ["GET /schemas/ids/4711", "GET /schemas/ids/4712"]
+    assert schemas.newest("ideas-value").id == number
+
+
+def test_a_newer_version_of_another_subject_stays_unknown(registry: RegistryServer) -> None:
+    schemas = Schemas(RegistryIds(registry.url))
+    registry.schemas["ideas-value"][4712] = next(iter(registry.schemas["accounts-value"].values()))
+    with pytest.raises(MalformedRecord, match="unknown_schema"):
+        schemas.by_id("ideas-value", 4712)
+
+
+def test_a_newer_version_waits_for_a_registry_in_trouble(registry: RegistryServer) -> None:
+    schemas = Schemas(RegistryIds(registry.url))
+    registry.fail_with = 503
+    with pytest.raises(TransientError, match="503"):
+        schemas.by_id("ideas-value", 4712)
+
+
 def test_an_id_of_another_subject_is_malformed() -> None:
     schemas = Schemas(FileIds())
     other = schemas.newest("ideas-value").id

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from services.common.errors import ConfigurationError
 from tests.faults.campaign import Report, run
-from tests.faults.world import Engine, find_engines
+from tests.faults.surroundings import Engine, find_engines
 
 _RUN_SECONDS = 120.0
 PROMISED: Mapping[Engine, Mapping[str, int]] = {
@@ -25,6 +25,7 @@ PROMISED: Mapping[Engine, Mapping[str, int]] = {
     "embedded": {"process kills": 200},
 }
 """What all runs together have to have survived, by engine."""
+_FAULT_OF = {"broker restarts": "broker restart", "store outages": "store away", "rebalance storms": "storm"}
 
 
 @dataclass
@@ -54,6 +55,10 @@ class Totals:
     def are_enough(self, promised: Mapping[str, int]) -> bool:
         """Tell whether all that was *promised* has been seen."""
         return all(self.counts[what] >= least for what, least in promised.items())
+
+    def lacking(self, promised: Mapping[str, int]) -> list[str]:
+        """Return the faults of which there were fewer than *promised*."""
+        return [fault for what, fault in _FAULT_OF.items() if self.counts[what] < promised.get(what, 0)]
 
     def text(self) -> str:
         """Return all of it."""
@@ -91,7 +96,8 @@ def _runs(seed: int, given: argparse.Namespace) -> Totals:
     while (left := ends - time.monotonic()) > 0 or (given.promised and not totals.are_enough(PROMISED[given.engine])):
         sys.stdout.write(f"seed {seed} on {given.engine}\n")
         seconds = _RUN_SECONDS if given.promised else min(left, _RUN_SECONDS)
-        report = asyncio.run(run(given.engine, seed, seconds, _say, only=given.only))
+        favoured = totals.lacking(PROMISED[given.engine]) if given.promised else ()
+        report = asyncio.run(run(given.engine, seed, seconds, _say, only=given.only, favoured=favoured))
         totals.add(report)
         sys.stdout.write(f"{report.text()}\n")
         if report.broken:

@@ -9,13 +9,16 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
+from tests.faults.catalog import SUDDEN, faults_of
 from tests.faults.evidence import Evidence
 from tests.faults.fleet import SERVICES
 from tests.faults.folding import fold
-from tests.faults.injections import AHEAD_SECONDS, SUDDEN, Fault, faults_of
+from tests.faults.injections import AHEAD_SECONDS, Fault
 from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
-from tests.faults.world import SETTLE_SECONDS, Engine, World, opened
+from tests.faults.surroundings import Engine
+from tests.faults.world import SETTLE_SECONDS, World, opened
 
+_FAVOUR = 5
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
 _SHIP_SECONDS = 60.0
@@ -65,6 +68,7 @@ async def run(
     patches: Mapping[str, str] | None = None,
     deadly: bool = True,
     settle_seconds: float = SETTLE_SECONDS,
+    favoured: Collection[str] = (),
 ) -> Report:
     """Run once.
 
@@ -77,6 +81,7 @@ async def run(
         patches: What ``tests.faults.patched`` does to each process of a service.
         deadly: Whether there is one record for each service that kills its worker every time.
         settle_seconds: So long somebody may be behind afterwards.
+        favoured: Faults, by name, that come some times as often as usual.
     """
     patches = {service: ",".join(_patched(service, patches or {}, deadly=deadly)) for service in SERVICES}
     async with opened(engine, seed, say, patches) as world:
@@ -85,7 +90,9 @@ async def run(
         await world.publish(world.load.background())
         loading = asyncio.create_task(_load(world, seconds, deadly=deadly))
         await asyncio.gather(
-            _hurt(world, SUDDEN, loading, only, _SUDDEN_SECONDS), _hurt(world, faults_of(world), loading, only, _PAUSE_SECONDS), loading
+            _hurt(world, SUDDEN, loading, only, (), _SUDDEN_SECONDS),
+            _hurt(world, faults_of(world), loading, only, favoured, _PAUSE_SECONDS),
+            loading,
         )
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
@@ -118,7 +125,9 @@ async def _load(world: World, seconds: float, *, deadly: bool) -> None:
                 await world.publish(world.load.deadly())
         await asyncio.sleep(_CHUNK_SECONDS)
     deadline = time.monotonic() + _SHIP_SECONDS
-    while not await _ship(world) and time.monotonic() < deadline:
+    while time.monotonic() < deadline:
+        if await _ship(world):
+            return
         await asyncio.sleep(_CHUNK_SECONDS)
 
 
@@ -141,10 +150,11 @@ async def _hurt(
     choice: Mapping[str, tuple[Fault, int]],
     loading: asyncio.Task[None],
     only: Collection[str] | None,
+    favoured: Collection[str],
     pause_seconds: tuple[float, float],
 ) -> None:
     faults = {name: fault for name, fault in choice.items() if only is None or name in only}
-    names = [name for name, (_, weight) in faults.items() for _ in range(weight)]
+    names = [name for name, (_, weight) in faults.items() for _ in range(weight * (_FAVOUR if name in favoured else 1))]
     while not loading.done() and names:
         await asyncio.sleep(world.rng.uniform(*pause_seconds))
         name = world.rng.choice(names)

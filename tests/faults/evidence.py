@@ -10,14 +10,13 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
 import fastavro
 
+from tests.faults.releases import ADDED, registered
 from tests.faults.stores import Stores
 
-SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
 POISON_KEY = b"poison-"
 """What nobody can use is published under keys that begin so."""
 CRASH_MARK = "this kills whoever looks at it"
@@ -63,6 +62,8 @@ class Row:
 
     raw: Raw
     fields: Mapping[str, Any]
+    content: bytes | str | None
+    """What it says: its bytes; where several releases were at work, which frame the same otherwise, its fields."""
 
 
 @dataclass
@@ -81,6 +82,8 @@ class Evidence:
     settle_limit_seconds: float = 0.0
     peak_bytes: Mapping[str, int] = field(default_factory=dict)
     """The largest resident size that a worker of each service was seen with."""
+    releases: int = 1
+    """How many releases of the services were at work."""
     stores: Stores | None = None
     """What lay in the stores after the topics had been read; None where nobody looked."""
 
@@ -90,7 +93,7 @@ class Evidence:
 
     def facts(self, topic: str) -> list[Mapping[str, Any]]:
         """Return the fields of what *topic* holds, repeats left out."""
-        return [*{(row.raw.key, row.raw.value): row.fields for row in self.rows(topic) if row.fields}.values()]
+        return [*{(row.raw.key, row.content): row.fields for row in self.rows(topic) if row.fields}.values()]
 
     @cached_property
     def _rows(self) -> dict[str, list[Row]]:
@@ -98,7 +101,8 @@ class Evidence:
 
     def _decoded(self, topic: str) -> Iterator[Row]:
         for raw in sorted(self.records.get(topic, ()), key=lambda raw: (raw.partition, raw.offset)):
-            yield Row(raw, {} if raw.value is None else decoded(raw.value))
+            fields = {} if raw.value is None else decoded(raw.value)
+            yield Row(raw, fields, repr(sorted(fields.items())) if fields and self.releases > 1 else raw.value)
 
     @cached_property
     def letters(self) -> dict[str, list[tuple[str, Raw]]]:
@@ -124,8 +128,10 @@ def is_raw(topic: str) -> bool:
 
 def said(raw: Raw) -> tuple[tuple[str, str], tuple[int, str]] | None:
     """Return the identity of an outside record and its version; None for what says neither."""
+    if (raw.key or b"").startswith(POISON_KEY):
+        return None
     try:
-        body = json.loads(raw.value or b"")
+        body = decoded(raw.value) if raw.value and raw.value[0] == 0 else json.loads(raw.value or b"")
         return (raw.topic, str(body["id"])), (int(body.get("revision") or 0), str(body.get("updated_at") or ""))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
@@ -140,19 +146,13 @@ def decoded(frame: bytes) -> Mapping[str, Any]:
     """Return the fields of a frame in the Confluent wire format, whose ids ``schemas/ids.json`` gives."""
     assert frame[0] == 0, "no frame"
     schema = _schemas()[int.from_bytes(frame[1:5], "big")]
-    fields: Mapping[str, Any] = fastavro.schemaless_reader(io.BytesIO(frame[5:]), schema, None)
-    return fields
+    fields: dict[str, Any] = fastavro.schemaless_reader(io.BytesIO(frame[5:]), schema, None)
+    return {name: value for name, value in fields.items() if name != ADDED}
 
 
 @cache
 def _schemas() -> dict[int, Any]:
-    found = {}
-    for subject, versions in json.loads((SCHEMAS / "ids.json").read_text()).items():
-        for version, number in versions.items():
-            path = SCHEMAS / "avro" / f"{subject.removesuffix('-value')}-v{version}.avsc"
-            if path.exists():
-                found[number] = fastavro.parse_schema(json.loads(path.read_text()))
-    return found
+    return {number: fastavro.parse_schema(schema) for versions in registered().values() for number, schema in versions.items()}
 
 
 def _origin_of(letter: Raw) -> str:

@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tests.faults.campaign import run
-from tests.faults.world import BOOTSTRAP, MONGO_URL
+from tests.faults.surroundings import BOOTSTRAP, MONGO_URL
 
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(400)]
 

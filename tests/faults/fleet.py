@@ -29,6 +29,8 @@ class Member:
     ) -> None:
         self.service = service
         self._patch = patch
+        self.release: str | None = None
+        """The patch that makes a release of it other than the present one."""
         self.once: str | None = None
         """What ``tests.faults.patched`` does to the next process, and to that one only."""
         self.pid: int | None = None
@@ -80,7 +82,7 @@ class Member:
             return 0
 
     async def _spawn(self) -> None:
-        patch, self.once = ",".join(filter(None, (self._patch, self.once))), None
+        patch, self.once = ",".join(filter(None, (self._patch, self.release, self.once))), None
         module = [f"services.{self.service}"] if not patch else ["tests.faults.patched", self.service, patch]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -123,6 +125,8 @@ class Fleet:
         self.exits: Counter[str] = Counter()
         """How they ended: ``service code``."""
         self.peak_bytes: Counter[str] = Counter()
+        self.releases: dict[str, str] = {}
+        """What makes the next workers of a service ones of another release."""
         self._folder = folder
         self._environment = environment
         self._patches = patches
@@ -137,7 +141,12 @@ class Fleet:
             self._started += 1
             log = self._folder / f"{service}-{self._started}.log"
             places.append(Member(service, self._environment(service), log, self._note, self._patches.get(service)))
+            places[-1].release = self.releases.get(service)
             await places[-1].start()
+
+    async def replace_first(self, service: str) -> None:
+        """Stop the worker of *service* that has been there longest; the others stay."""
+        await self.members[service].pop(0).stop()
 
     async def stop(self) -> None:
         """Stop everyone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TypeAlias
 
@@ -216,6 +216,25 @@ async def offsets_reset(world: World) -> None:
     await world.fleet.scale(service, count)
 
 
+async def another_release(world: World) -> None:
+    """Replace a service by its next release, or that by the present one; where the engine allows it, both work side by side for a while.
+
+    Whoever reads meets records of a version that is newer than itself, and of one that is older.
+    """
+    service = world.rng.choice(SERVICES)
+    releases = world.fleet.releases
+    if releases.pop(service, None) is None:
+        releases[service] = "next_release"
+    world.say(f"{service} becomes the {releases.get(service, 'present release')}")
+    if world.engine == "real":
+        await world.fleet.scale(service, 2)
+        await asyncio.sleep(_MOOD_SECONDS)
+        await world.fleet.replace_first(service)
+    else:
+        await world.fleet.scale(service, 0)
+        await world.fleet.scale(service, 1)
+
+
 def store_lost(service: str) -> Fault:
     """Return the fault: stop *service*, delete its store, start it; it reads back what it has said, and sets its group back itself."""
 
@@ -242,45 +261,3 @@ async def _set_back(world: World, service: str) -> None:
             await set_back(world.kafka, f"groundswell-{service}", partitions)
             return
     raise AssertionError(f"the group of {service} cannot be set back")
-
-
-SUDDEN: Mapping[str, tuple[Fault, int]] = {"kill": (kill, 1), "crash point": (crash_at_point, 1)}
-"""Those that take no time, and come all the while beside the others."""
-EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
-    "kill everyone": (kill_all, 1),
-    "rolling restart": (rolling_restart, 1),
-    "zombie": (zombie, 1),
-    "mail server": (mail_server, 3),
-    "poison": (poison, 2),
-    "duplicates": (duplicates, 2),
-    "late duplicates": (late_duplicates, 1),
-    "wrong outside clock": (wrong_outside_clock, 1),
-    "wrong clock": (wrong_clock, 2),
-    "offsets reset": (offsets_reset, 1),
-    **{f"store lost: {service}": (store_lost(service), 1) for service in ("dedup", "segmenter", "notifier")},
-}
-"""Name → the fault and how often it comes beside the others."""
-WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {
-    "storm": (storm, 1),
-    "zombie with outputs": (zombie_with_outputs, 1),
-    "store away": (store_away, 2),
-    "store slow": (store_slow, 1),
-    "store answers lost": (store_answers_lost, 2),
-}
-"""Those that need a store of several workers, behind a network."""
-
-
-WITH_OUR_BROKER: Mapping[str, tuple[Fault, int]] = {"broker restart": (broker_restart, 2)}
-"""Those that need a broker that was started by ``services.console.engines.kafka``."""
-
-
-WITH_OUR_DISK: Mapping[str, tuple[Fault, int]] = {"disk full": (disk_full, 2)}
-"""Those that need stores that are files on a disk that we may fill."""
-
-
-def faults_of(world: World) -> Mapping[str, tuple[Fault, int]]:
-    """Return the faults that *world* can suffer."""
-    if world.engine == "embedded":
-        return {**EVERYWHERE, **(WITH_OUR_DISK if world.disk.mounted else {})}
-    ours = world.kafka.bootstrap_servers == kafka.running()
-    return {**EVERYWHERE, **WITH_SERVERS, **(WITH_OUR_BROKER if ours else {})}

@@ -91,9 +91,9 @@ def _what_followed(evidence: Evidence) -> Mapping[tuple[str, str, int, int], lis
 
 
 def _firsts(evidence: Evidence, topic: str) -> Iterator[Any]:
-    seen: set[bytes | None] = set()
+    seen: set[bytes | str | None] = set()
     for row in evidence.rows(topic):
-        name = row.raw.value if topic == "feedback.enriched" else row.raw.key
+        name = row.content if topic == "feedback.enriched" else row.raw.key
         if row.fields and name not in seen:
             seen.add(name)
             yield row
@@ -124,9 +124,9 @@ def i3_one_link_one_idea_right_counts(evidence: Evidence) -> Iterator[str]:
 
 def _one_fact_a_key(evidence: Evidence) -> Iterator[str]:
     for topic in ("board.events", "board.decisions"):
-        values: dict[bytes | None, bytes | None] = {}
+        values: dict[bytes | None, bytes | str | None] = {}
         for row in evidence.rows(topic):
-            if values.setdefault(row.raw.key, row.raw.value) != row.raw.value:
+            if values.setdefault(row.raw.key, row.content) != row.content:
                 yield f"{topic} holds two facts under {row.raw.key!r}"
 
 
@@ -215,8 +215,8 @@ def i7_saying_it_again_changes_nothing(before: Evidence, after: Evidence) -> Ite
     for topic in sorted(before.records):
         if is_raw(topic) or topic.endswith((".work", ".deadletter")):
             continue
-        old = {(raw.key, raw.value) for raw in before.records[topic]}
-        new = {(raw.key, raw.value) for raw in after.records[topic]} - old
+        old = {(row.raw.key, row.content) for row in before.rows(topic)}
+        new = {(row.raw.key, row.content) for row in after.rows(topic)} - old
         if new:
             yield f"{topic} has {len(new)} records that it had not before, such as {min(new, key=repr)[0]!r}"
     if len(before.mails) != len(after.mails):

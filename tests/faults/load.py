@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.common.records import Output
 from tests.faults.evidence import CRASH_MARK, POISON_KEY, POISON_MARK
+from tests.faults.releases import framed
 
 WORKSPACE = "faults"
 _BOARDS = 6
@@ -118,7 +119,11 @@ class Load:
         revision, board, author = self._revisions[name]
         body = {"id": name, "board": board, "text": text, "revision": revision, "author": {"email": _email(author)}}
         body["occurred_at"] = _moment(self._number)
-        return self._output("feedback.raw", name, body | ({"deleted": True} if deleted else {}))
+        form = self._rng.choice(("json", "json", 1, 2))
+        if form == "json":
+            return self._output("feedback.raw", name, body | ({"deleted": True} if deleted else {}))
+        body |= {"workspace": WORKSPACE, "occurred_at": _BEGAN + timedelta(seconds=self._number), "deleted": deleted}
+        return Output("feedback.raw", name.encode(), framed("feedback.raw", body, int(form)), name.encode())
 
     def _poisoned(self) -> Output:
         self._number += 1

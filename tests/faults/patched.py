@@ -20,11 +20,12 @@ from typing import Any
 from aiosmtplib import SMTP
 from motor.motor_asyncio import AsyncIOMotorCollection
 
-from services.common import ids
+from services.common import ids, worker
 from services.common.kafka import KafkaSink
 from services.common.kafka_source import KafkaSource
 from services.common.kafka_transactions import TransactionalSink
 from services.common.loop import Loop
+from services.common.registry import RegistryIds, Schemas
 from services.common.settle import Settled
 from services.common.sqlite import Database
 from services.dedup.handler import DedupHandler
@@ -35,6 +36,8 @@ from services.segmenter.handler.people import People
 from tests.faults.evidence import CRASH_MARK, POISON_MARK
 
 Patch = Callable[[int], None]
+NEXT_RELEASE = "GROUNDSWELL_FAULTS_NEXT_RELEASE"
+"""Names the folder of the next release's schemas."""
 CLOCK = "GROUNDSWELL_FAULTS_CLOCK"
 """Names the file that says by how many seconds the clock is wrong."""
 
@@ -148,6 +151,12 @@ def _clock(_times: int) -> None:
     time.time_ns = lambda: real_ns() + wrong_by() * 1_000_000_000
 
 
+def _next_release(_times: int) -> None:
+    """Write by the next release's schemas, and read by them."""
+    folder = Path(os.environ[NEXT_RELEASE])
+    setattr(worker, "open_schemas", lambda url: Schemas(RegistryIds(str(url)), folder))  # noqa: B010 - not worker's to export
+
+
 def _no_guard(_times: int) -> None:
     """Without the crash guard: what kills a batch is logged, and the batch acknowledged, as a stream framework would."""
 
@@ -222,6 +231,7 @@ PATCHES: dict[str, Patch] = {
     "before_mail": _around_mail(after=False),
     "after_mail": _around_mail(after=True),
     "clock": _clock,
+    "next_release": _next_release,
     **{f"deadly_{service}": patch for service, patch in DEADLY.items()},
     "no_guard": _no_guard,
     "no_awaited_delivery": _no_awaited_delivery,

@@ -21,7 +21,8 @@ from typing import TypeAlias
 
 from services.console.engines import kafka
 from tests.faults.fleet import SERVICES
-from tests.faults.world import Engine, World, find_engines, opened
+from tests.faults.surroundings import Engine, find_engines
+from tests.faults.world import World, opened
 
 ALLOWED = 2.0
 """Recovery over outage."""

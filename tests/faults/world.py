@@ -14,39 +14,41 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
-from urllib.parse import urlsplit
+from typing import Any
 
 import pymongo
 from aiokafka.errors import KafkaError
 
-from services.common.errors import ConfigurationError, GroundswellError
+from services.common.errors import GroundswellError
 from services.common.kafka import partition_of
 from services.common.records import Output
 from services.common.settings import KafkaSettings
 from services.console.cluster import Cluster, Tail
-from services.console.embedded.broker import EmbeddedBroker
-from services.console.embedded.stack import stack_kafka
-from services.console.engines import ferretdb as engine_ferretdb
-from services.console.engines import kafka as engine_kafka
 from services.console.lag import acknowledged, lags
 from services.console.publishing import chunks
 from services.console.topics import apply_topics, wanted_topics
 from tests.faults.evidence import Evidence, Place, Sample
 from tests.faults.fleet import SERVICES, Fleet
 from tests.faults.load import Load
-from tests.faults.patched import CLOCK
+from tests.faults.releases import registered, write_next_release
 from tests.faults.smtp import MoodySink
 from tests.faults.stores import read_mongo, read_sqlite
+from tests.faults.surroundings import (
+    MONGO_URL,
+    PARTITIONS,
+    SESSION_SECONDS,
+    Engine,
+    clock_file,
+    database_of,
+    environment,
+    open_broker,
+    port_of,
+    store_of,
+)
+from tests.registry_server import RegistryServer
 from tests.support.disk import SmallDisk
-from tests.support.fresh import empty_kafka
 from tests.support.proxy import TcpProxy
 
-Engine: TypeAlias = Literal["embedded", "real"]
-BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
-MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
-PARTITIONS = 4
-SESSION_SECONDS = {"embedded": 6, "real": 6}
 SETTLE_SECONDS = 180.0
 """So long after the last fault, at most, somebody may be behind."""
 DAY_SECONDS = 86_400.0
@@ -54,22 +56,6 @@ DISK_BYTES = 64 * 1024 * 1024
 _LOOK_SECONDS = 0.3
 _TOPICS_SECONDS = 60.0
 _TROUBLE = (GroundswellError, KafkaError, OSError, TimeoutError)
-MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
-
-
-def find_engines() -> None:
-    """Take what ``make kafka`` and ``make mongo`` started, where the environment names no others.
-
-    Raises:
-        ConfigurationError: There are none.
-    """
-    for variable, found, remedy in (
-        (BOOTSTRAP, engine_kafka.running(), "make kafka"),
-        (MONGO_URL, engine_ferretdb.running(), "make mongo"),
-    ):
-        if variable not in os.environ and found is None:
-            raise ConfigurationError(f"run `{remedy}` first, or set {variable}")
-        os.environ.setdefault(variable, found or "")
 
 
 @dataclass
@@ -113,7 +99,7 @@ class World:
                 file.unlink()
         else:
             with pymongo.MongoClient[dict[str, Any]](os.environ[MONGO_URL]) as client:
-                client.drop_database(_database(self.run, service))
+                client.drop_database(database_of(self.run, service))
 
     def count(self, fault: str) -> None:
         """Note that *fault* was injected."""
@@ -121,7 +107,7 @@ class World:
 
     def set_clock(self, seconds: int) -> None:
         """Let the clock of every worker be wrong by *seconds*."""
-        _clock_file(self.folder).write_text(str(seconds))
+        clock_file(self.folder).write_text(str(seconds))
 
     async def publish(self, outputs: list[Output], *, age_seconds: float = DAY_SECONDS) -> None:
         """Publish from outside; while the broker is away, again and again, as a producer that wants to lose nothing does.
@@ -194,6 +180,7 @@ class World:
             settled_seconds,
             self.settle_seconds,
             dict(self.fleet.peak_bytes),
+            2 if self.counts.get("another release") else 1,
         )
 
     async def judged(self, settled_seconds: float) -> Evidence:
@@ -202,7 +189,7 @@ class World:
         if self.store is None:
             found.stores = await asyncio.to_thread(read_sqlite, self.folder / "data")
         else:
-            found.stores = await asyncio.to_thread(read_mongo, os.environ[MONGO_URL], partial(_database, self.run))
+            found.stores = await asyncio.to_thread(read_mongo, os.environ[MONGO_URL], partial(database_of, self.run))
         return found
 
 
@@ -225,15 +212,18 @@ async def opened(
     """
     folder = Path(tempfile.mkdtemp(prefix=f"groundswell-faults-{seed}-"))
     async with AsyncExitStack() as stack:
-        kafka = _broker(engine, folder, stack)
-        store = stack.enter_context(TcpProxy(_port_of(os.environ[MONGO_URL]))) if engine == "real" else None
+        kafka = open_broker(engine, folder, stack)
+        store = stack.enter_context(TcpProxy(port_of(os.environ[MONGO_URL]))) if engine == "real" else None
         sink = MoodySink(folder / "mail.jsonl")
         stack.enter_context(sink)
         (folder / "mail.jsonl").touch()
         run = uuid.uuid4().hex[:8]
         disk = stack.enter_context(SmallDisk(folder / "data", DISK_BYTES))
-        usual = _environment(engine, kafka, folder, sink.port) | dict(settings or {})
-        fleet = Fleet(folder, lambda service: usual | _store(service, store, run), patches or {})
+        registry = stack.enter_context(RegistryServer())
+        registry.schemas = registered()
+        write_next_release(folder / "next-release")
+        usual = {**environment(engine, kafka, folder, sink.port, registry.url), **(settings or {})}
+        fleet = Fleet(folder, lambda service: {**usual, **store_of(service, store, run)}, patches or {})
         world = World(engine, seed, folder, fleet, sink, store, run, kafka, random.Random(f"faults {seed}"), Load(seed), say, disk)
         world.cluster = await stack.enter_async_context(Cluster(kafka))
         await apply_topics(world.cluster, partitions=PARTITIONS, replication=len(kafka.bootstrap_servers.split(",")))
@@ -247,49 +237,3 @@ async def opened(
         for service in SERVICES:
             await fleet.scale(service, 1)
         yield world
-
-
-def _clock_file(folder: Path) -> Path:
-    return folder / "clock"
-
-
-def _broker(engine: Engine, folder: Path, stack: AsyncExitStack) -> KafkaSettings:
-    if engine == "embedded":
-        return stack_kafka(stack.enter_context(EmbeddedBroker(folder / "broker.log")).bootstrap_servers)
-    empty_kafka(os.environ[BOOTSTRAP])
-    return KafkaSettings(bootstrap_servers=os.environ[BOOTSTRAP], session_timeout_ms=SESSION_SECONDS["real"] * 1000)
-
-
-def _environment(engine: Engine, kafka: KafkaSettings, folder: Path, smtp_port: int) -> dict[str, str]:
-    return {
-        "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
-        "GROUNDSWELL_KAFKA_IDEMPOTENCE": str(kafka.idempotence).lower(),
-        "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": str(SESSION_SECONDS[engine] * 1000),
-        "GROUNDSWELL_KAFKA_REQUEST_TIMEOUT_MS": "10000",
-        "GROUNDSWELL_TOPIC_PARTITIONS": str(PARTITIONS),
-        "GROUNDSWELL_DATA_DIR": str(folder / "data"),
-        "GROUNDSWELL_BATCH_RECORDS": "40",
-        "GROUNDSWELL_STOP_SECONDS": "10",
-        "GROUNDSWELL_MODEL_CACHE": os.environ.get("GROUNDSWELL_MODEL_CACHE", str(MODELS)),
-        CLOCK: str(_clock_file(folder)),
-        "GROUNDSWELL_SMTP_PORT": str(smtp_port),
-        "GROUNDSWELL_SMTP_TIMEOUT_SECONDS": "3",
-        "GROUNDSWELL_SMTP_BATCH_SECONDS": "5",
-        "GROUNDSWELL_SMTP_RETRY_BASE_SECONDS": "0.5",
-        "GROUNDSWELL_SMTP_RETRY_LONGEST_SECONDS": "3",
-        "GROUNDSWELL_SMTP_RETRY_ATTEMPTS": "1000",
-    }
-
-
-def _store(service: str, store: TcpProxy | None, run: str) -> dict[str, str]:
-    return {} if store is None else {"GROUNDSWELL_STORE_URL": f"mongodb://127.0.0.1:{store.port}/{_database(run, service)}"}
-
-
-def _database(run: str, service: str) -> str:
-    return f"faults_{run}_{service}"
-
-
-def _port_of(url: str) -> int:
-    port = urlsplit(url).port
-    assert port is not None, f"{MONGO_URL} names no port"
-    return port

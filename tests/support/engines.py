@@ -16,7 +16,7 @@ from types import FrameType
 
 from services.common.errors import ConfigurationError, GroundswellError
 from services.console.engines import daemon, ferretdb, kafka
-from tests.faults.world import BOOTSTRAP, MONGO_URL
+from tests.faults.surroundings import BOOTSTRAP, MONGO_URL
 
 
 def main(command: Sequence[str]) -> int:
