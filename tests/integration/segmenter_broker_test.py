@@ -27,6 +27,7 @@ from services.common.settings import KafkaSettings
 from services.common.topics import load_topics
 from services.console.embedded.broker import EmbeddedBroker, free_port
 from tests.unit.segmenter_history import History, Truth
+from tests.unit.segmenter_mortal import Mortal
 from tests.unit.segmenter_world import CODEC, DEFINITION, START, Board, Segmenter, define
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
@@ -65,6 +66,11 @@ class Service:
         if how is not None and self._process.poll() is None:
             self._process.send_signal(how)
         return self._process.wait(30)
+
+    def lose(self) -> None:
+        """Delete the store."""
+        for path in self._folder.glob("segmenter.db*"):
+            path.unlink()
 
     def log(self) -> str:
         return (self._folder / "segmenter.log").read_text()
@@ -160,7 +166,7 @@ async def test_a_kill_and_a_second_publication_change_nothing(broker: EmbeddedBr
         rows = {(row.feedback_id, row.enrichment_version): row for row in reader.seen.events(EnrichedFeedback)}
         assert all(rows[row.feedback_id, row.enrichment_version] == row for row in reader.seen.events(EnrichedFeedback))
         assert links == {feedback for feedback, version in rows if version == 1}
-        assert present(reader.seen) == {person: segments for person, segments in truth.memberships.items() if segments is not None}
+        assert present(reader.seen) == truth.memberships_of_somebody()
 
         await reader.take(2_000)
         said = len(reader.seen.published)
@@ -172,6 +178,31 @@ async def test_a_kill_and_a_second_publication_change_nothing(broker: EmbeddedBr
         assert len(reader.seen.published) == said + 10
     assert service.end(signal.SIGTERM) == 0, service.log()
     assert not any("words" in line or "crash" in orjson.loads(line)["event"] for line in service.log().splitlines())
+
+
+async def test_a_store_that_is_deleted_comes_back_and_contradicts_nothing(broker: EmbeddedBroker, service: Service, tmp_path: Path) -> None:
+    definition = define(tmp_path)
+    history = History(random.Random(8), 400)
+    truth = Truth(history, definition)
+    bootstrap = broker.bootstrap_servers
+    async with _reading(bootstrap, Mortal(definition)) as reader:
+        await _publish(bootstrap, history.events[:350])
+        await reader.until(lambda: len(reader.seen.events(EnrichedFeedback)) > 60, service.log)
+        service.end(signal.SIGKILL)
+        await _publish(bootstrap, history.events[350:])
+        service.lose()
+        service.start()
+        await reader.until(lambda: "recalled" in service.log(), service.log)
+        service.end(signal.SIGKILL)  # perhaps before the store was born, perhaps after
+        service.start()
+        await reader.until(lambda: reader.seen.demand() == truth.demand(), service.log)
+        await reader.until(lambda: present(reader.seen) == truth.memberships_of_somebody(), service.log)
+        await reader.take(2_000)
+        assert isinstance(reader.seen, Mortal)
+        reader.seen.check_facts()
+        links = {event.feedback_id for event in history.events if isinstance(event, Decision) and event.type == "linked"}
+        assert links == {row.feedback_id for row in reader.seen.events(EnrichedFeedback)}
+    assert service.end(signal.SIGTERM) == 0, service.log()
 
 
 def present(seen: Segmenter) -> dict[str, dict[str, str]]:

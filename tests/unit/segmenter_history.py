@@ -227,6 +227,10 @@ class Truth:
                 answer = event
         return profile, exports, answer
 
+    def memberships_of_somebody(self) -> dict[str, dict[str, str]]:
+        """Return the memberships of those of whom anybody has a profile."""
+        return {person: segments for person, segments in self.memberships.items() if segments is not None}
+
     def demand(self) -> dict[str, dict[str, Any]]:
         """Return the demand of every root idea that anybody asks for."""
         found: dict[str, dict[str, Any]] = {}
