@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -90,8 +90,8 @@ async def run(
         await world.publish(world.load.background())
         loading = asyncio.create_task(_load(world, seconds, deadly=deadly))
         await asyncio.gather(
-            _hurt(world, SUDDEN, loading, only, (), _SUDDEN_SECONDS),
-            _hurt(world, faults_of(world), loading, only, favoured, _PAUSE_SECONDS),
+            _hurt(world, _chosen(SUDDEN, only), loading, _SUDDEN_SECONDS),
+            _hurt(world, _chosen(faults_of(world), only, favoured), loading, _PAUSE_SECONDS),
             loading,
         )
         watching.cancel()
@@ -145,20 +145,23 @@ async def _ship(world: World) -> bool:
     return bool(fresh)
 
 
-async def _hurt(
-    world: World,
-    choice: Mapping[str, tuple[Fault, int]],
-    loading: asyncio.Task[None],
-    only: Collection[str] | None,
-    favoured: Collection[str],
-    pause_seconds: tuple[float, float],
-) -> None:
-    faults = {name: fault for name, fault in choice.items() if only is None or name in only}
-    names = [name for name, (_, weight) in faults.items() for _ in range(weight * (_FAVOUR if name in favoured else 1))]
-    while not loading.done() and names:
+def _chosen(
+    faults: Mapping[str, tuple[Fault, int]], only: Collection[str] | None, favoured: Collection[str] = ()
+) -> list[tuple[str, Fault]]:
+    """Return *faults*, or those in *only*, each as many times as it weighs; more of those that are *favoured*."""
+    return [
+        (name, fault)
+        for name, (fault, weight) in faults.items()
+        if only is None or name in only
+        for _ in range(weight * (_FAVOUR if name in favoured else 1))
+    ]
+
+
+async def _hurt(world: World, choice: Sequence[tuple[str, Fault]], loading: asyncio.Task[None], pause_seconds: tuple[float, float]) -> None:
+    while not loading.done() and choice:
         await asyncio.sleep(world.rng.uniform(*pause_seconds))
-        name = world.rng.choice(names)
-        await faults[name][0](world)
+        name, fault = world.rng.choice(choice)
+        await fault(world)
         world.count(name)
 
 

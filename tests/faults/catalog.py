@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from services.console.engines import kafka
 from tests.faults import injections as do
+from tests.faults.fleet import SERVICES
 from tests.faults.injections import Fault
 from tests.faults.world import World
 
@@ -23,7 +24,7 @@ EVERYWHERE: Mapping[str, tuple[Fault, int]] = {
     "wrong clock": (do.wrong_clock, 2),
     "another release": (do.another_release, 1),
     "offsets reset": (do.offsets_reset, 1),
-    **{f"store lost: {service}": (do.store_lost(service), 1) for service in ("dedup", "segmenter", "notifier")},
+    **{f"store lost: {service}": (do.store_lost(service), 1) for service in SERVICES},
 }
 """Name → the fault and how often it comes beside the others."""
 WITH_SERVERS: Mapping[str, tuple[Fault, int]] = {

@@ -243,14 +243,9 @@ def store_lost(service: str) -> Fault:
         count = len(world.fleet.members[service])
         await world.fleet.scale(service, 0)
         world.lose_store(service)
-        if service in NOT_YET:
-            await _set_back(world, service)
         await world.fleet.scale(service, count)
 
     return lost
-
-
-NOT_YET = ("dedup",)
 
 
 async def _set_back(world: World, service: str) -> None:
