@@ -90,7 +90,7 @@ async def _ship(rig: Rig, found: Found, decided: Decided) -> None:
 
 async def _mail(found: Found, service: Service, log: Path, size: int) -> None:
     """Watch the mails go out for a minute, or until all are out; each person must get one."""
-    started = time.monotonic()
+    started, cpu = time.monotonic(), service.usage().cpu_seconds
     first = mails = _lines(log)
     while mails < size and time.monotonic() - started < _MAILING_SECONDS:
         service.check()
@@ -100,6 +100,7 @@ async def _mail(found: Found, service: Service, log: Path, size: int) -> None:
     rate = (mails - first) / seconds if mails > first else float(size)
     told = _recipients(log)
     found.figures["notifier: mails/s, one worker and one mail sink on this machine"] = rate
+    found.figures["notifier: CPU us/mail"] = (service.usage().cpu_seconds - cpu) * 1e6 / max(mails - first, 1)
     found.figures["notifier: mails that were watched"] = mails
     found.figures["notifier: minutes until all are out, at that rate"] = size / rate / 60
     found.bars.append(Bar("people who were told twice", len(told) - len(set(told)), 0))
