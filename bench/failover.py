@@ -2,7 +2,7 @@
 
     GROUNDSWELL_KAFKA_HOME=/tmp/failover python -m bench.failover [--delivery transactions] [--rate 300] [--down 20] [--rounds 1]
 
-Starts a cluster of its own (Java 17, Maven): three brokers, replication 3, min.insync.replicas 2, Apache Kafka's own timeouts. In turn
+Starts a cluster of its own (Java 17, Maven): three brokers, replication 3, min.insync.replicas 2. In turn
 the leader of a partition, the active controller, the coordinator of the worker's group and whoever is left are killed, stay down for
 ``--down`` seconds and are started again. Exits with 1 where outputs of ours stand still for 15 s or more, or anything acknowledged is lost.
 """
@@ -40,8 +40,6 @@ _PATIENCE_SECONDS = 120.0
 _QUIET = {"log_level": 2}
 """librdkafka tells of every refused connection otherwise."""
 _NODES = (1, 2, 3)
-_BROKER_SESSION_MS = 9000
-"""Apache Kafka's own; ``make kafka`` has a shorter one."""
 
 
 @dataclass
@@ -145,11 +143,11 @@ def _until(holds: Callable[[], bool], what: str) -> None:
 
 
 @contextmanager
-def _cluster() -> Iterator[Cluster]:
+def _cluster(broker_session_ms: int) -> Iterator[Cluster]:
     if kafka.running() is not None:
         raise SystemExit("a cluster runs in this home; name another folder by GROUNDSWELL_KAFKA_HOME")
     try:
-        yield Cluster(kafka.up(len(_NODES), {"broker.session.timeout.ms": _BROKER_SESSION_MS}))
+        yield Cluster(kafka.up(len(_NODES), {"broker.session.timeout.ms": broker_session_ms}))
     finally:
         kafka.down()
 
@@ -287,11 +285,16 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=300.0, help="records a second")
     parser.add_argument("--down", type=float, default=20.0, help="seconds that a broker stays down")
     parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--broker-session-ms", type=int, default=6000, help="for so long nobody notices; Apache Kafka's own default is 9000"
+    )
+    parser.add_argument("--keep", type=Path, help="a folder for our worker's log and journal")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started is stopped
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        cluster = stack.enter_context(_cluster())
+        folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        cluster = stack.enter_context(_cluster(given.broker_session_ms))
         settings = {
             "TINY_MARKS": "none",
             "GROUNDSWELL_KAFKA_IDEMPOTENCE": "true",
