@@ -1,0 +1,170 @@
+"""``groundswell replay`` as an operator uses it: each service reads again, from the beginning or a moment, with its store and without."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from services.common.paths import ROOT
+from services.common.records import Output
+from services.common.topics import load_topics
+from services.console.lag import consumed_topics
+from tests.faults.fleet import SERVICES
+from tests.faults.folding import fold
+from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
+from tests.faults.load import WORKSPACE
+from tests.faults.world import World, opened
+
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(600)]
+
+_SEED = 7
+_CONTRACTS = load_topics()
+_OURS = sorted(topic for topic, contract in _CONTRACTS.items() if contract.value == "avro" and not contract.internal)
+"""All that the services publish for others."""
+
+
+@pytest.fixture
+async def world() -> AsyncIterator[World]:
+    """A stack that has worked through a load, with ideas shipped, persons joined and everyone told."""
+    async with opened("embedded", _SEED, print) as running:
+        await running.publish(running.load.background())
+        await running.publish(running.load.feedback(120))
+        await running.settle()
+        await _join(running)
+        await _ship(running)
+        await running.settle(_all_told)
+        yield running
+
+
+def _all_told(evidence: Any) -> bool:
+    return next(i4_everyone_hears_once(evidence), None) is None
+
+
+async def _ship(world: World) -> None:
+    boards = fold(world.evidence())
+    where = {d["idea_id"]: d["board"] for d in world.evidence().facts("board.decisions") if d["type"] == "opened"}
+    ranked = [root for root, _ in sorted(boards.said().items(), key=lambda entry: (-len(entry[1]), entry[0])) if root not in boards.shipped]
+    await world.publish(world.load.shipped(ranked[0], where[ranked[0]]))
+    other = next(root for root in ranked[1:] if where[root] == where[ranked[0]])
+    await world.publish(world.load.merged(other, ranked[0], where[other]))
+
+
+async def _join(world: World) -> None:
+    """Join two persons, part them, and join two others."""
+    people = sorted({fact["person_id"] for fact in world.evidence().facts("people.events") if fact["type"] == "profile"})
+    commands = [("join", people[0], people[1]), ("separate", people[0], people[1]), ("join", people[2], people[3])]
+    records = []
+    for number, (command, one, other) in enumerate(commands):
+        body = {"id": f"pc-{number}", "workspace": WORKSPACE, "command": command, "person_id": one, "other_person_id": other}
+        records.append(Output("people.commands", b"console", json.dumps(body).encode(), b"console"))
+    await world.publish(records)
+    await world.settle()
+
+
+async def _command(world: World, service: str, start: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.console", "replay", "--service", service, "--from", start, "--bootstrap", world.kafka.bootstrap_servers),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0, said.decode()
+    return said.decode()
+
+
+def _said(world: World) -> Mapping[str, set[tuple[bytes | None, bytes | None]]]:
+    return {topic: {(record.key, record.value) for record in world.tail.records[topic]} for topic in _OURS}
+
+
+def _last(world: World) -> Mapping[str, Mapping[bytes | None, bytes | None]]:
+    """Return what compaction would leave of each topic that is compacted."""
+    return {
+        topic: {record.key: record.value for record in world.tail.records[topic]}
+        for topic in _OURS
+        if _CONTRACTS[topic].cleanup == "compact"
+    }
+
+
+async def _started_anew(world: World, service: str) -> None:
+    """Wait until the worker that was started last has begun with its inputs again; until then nobody is behind."""
+    while True:
+        logs = sorted(world.folder.glob(f"{service}-*.log"), key=lambda log: int(log.stem.rpartition("-")[2]))
+        said = logs[-1].read_text()
+        if '"event": "started"' in said:
+            assert '"event": "reading_again"' in said
+            return
+        await asyncio.sleep(0.1)
+
+
+def _count(world: World, topics: Sequence[str]) -> int:
+    return sum(len(world.tail.records[topic]) for topic in topics)
+
+
+def _middle(world: World, service: str) -> str:
+    moments = sorted(record.timestamp_ms for topic in consumed_topics()[service] for record in world.tail.records[topic])
+    return datetime.fromtimestamp(moments[len(moments) // 2] / 1000, UTC).isoformat()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_reading_again_repeats_what_was_said_and_mails_nobody(world: World, service: str) -> None:
+    before, last, mails = _said(world), _last(world), world.evidence().mails
+    assert mails, "nobody was told anything"
+    inputs = consumed_topics()[service]
+    for start in ("beginning", _middle(world, service)):
+        await world.fleet.scale(service, 0)
+        ready = _count(world, inputs)
+        said = await _command(world, service, start)
+        again = int(said.split(" will read ")[1].split(" ")[0].replace(",", ""))
+        assert again == ready if start == "beginning" else 0 < again <= ready, said  # the embedded broker goes by when a record came
+        await world.fleet.scale(service, 1)
+        await world.settle(_all_told)
+        assert before == _said(world), start
+        assert last == _last(world), start
+        assert mails == world.evidence().mails, start
+
+
+@pytest.mark.parametrize("service", SERVICES)
+async def test_a_store_that_is_deleted_comes_back(world: World, service: str) -> None:
+    """No command is needed: the worker sees that its store is new."""
+    earlier = await world.judged(0.0)
+    facts = {
+        topic: said for topic, said in _said(world).items() if topic in ("board.events", "people.events", "board.decisions", "accounts")
+    }
+    await world.fleet.scale(service, 0)
+    world.lose_store(service)
+    await world.fleet.scale(service, 1)
+    await _started_anew(world, service)
+    settled = await world.settle(_all_told)
+    later = await world.judged(settled)
+
+    assert broken(later) == {}
+    assert [*i7_saying_it_again_changes_nothing(earlier, later)] == []
+    assert facts == {topic: _said(world)[topic] for topic in facts}
+    assert earlier.mails == later.mails
+
+    await world.publish(world.load.everything_again(), age_seconds=0.0)
+    await world.publish(world.load.feedback(20))
+    await _ship(world)
+    assert broken(await world.judged(await world.settle(_all_told))) == {}
+
+
+async def test_a_service_that_runs_is_not_set_back(world: World) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "services.console", "replay", "--service", "dedup", "--bootstrap", world.kafka.bootstrap_servers),
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+
+    assert process.returncode != 0
+    assert b"still run" in said
