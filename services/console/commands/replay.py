@@ -21,9 +21,9 @@ def replay(
     start: Annotated[str, typer.Option("--from", help="`beginning`, or a moment such as 2026-11-21T09:30:00Z.")] = "beginning",
     bootstrap: Bootstrap = None,
 ) -> None:
-    """Let a service read its topics again when it is started next: what it decided stays decided and is published once more.
+    """Let a service read its topics again when it is started next: it says again what it said, byte for byte, and mails nobody.
 
-    With the store of dedup deleted before, it is built anew from the log; keep a copy, this was not measured yet.
+    Of no use to change what was decided. A store that was deleted needs no command: its worker finds it new, and reads everything itself.
     """
     if service not in SERVICES:
         raise typer.BadParameter(f"expected one of {', '.join(SERVICES)}", param_hint="--service")
