@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from services.common.clock import Micros, SystemClock
 from services.common.settings import load_settings
-from services.console.context import AsJson
-from services.console.failures import reported
+from services.console.cluster import Cluster
+from services.console.context import AsJson, Bootstrap, Workspace, on_cluster
+from services.console.failures import CommandFailed, ExitCode, reported
+from services.console.segments.evidence import Evidence, read_evidence
+from services.console.segments.html import html_report
+from services.console.segments.preview import preview
+from services.console.segments.printing import matrix_json, preview_json, print_memberships, print_migration, print_preview, print_quality
+from services.console.segments.quality import quality
 from services.console.show import console, print_json, table
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.loading import load_definition
 from services.segmenter.domain.purpose import advice
+from services.segmenter.domain.recency import DAY
 from services.segmenter.settings import SegmenterSettings
 
 app = typer.Typer(help="Segments: their definition, what it makes of people, how good it is.", no_args_is_help=True)
 
 _File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A definition; else GROUNDSWELL_SEGMENTS_FILE, else the example.")]
+
+
+_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
+_At = Annotated[datetime, typer.Argument(formats=_FORMATS, help="A day or a moment, in UTC.")]
+_Scheme = Annotated[str | None, typer.Option("--scheme", help="Only this one.")]
 
 
 @app.callback()
@@ -40,6 +56,117 @@ def check(file: _File = None, as_json: AsJson = False) -> None:
     out.print(table(f"{path}, version {definition.version}: valid", ["scheme", "scope", "tags of", "segments", "remembers"], rows))
     for sentence in found:
         out.print(f"advice: {sentence}", markup=False)
+
+
+@app.command("preview")
+def preview_file(
+    file: Annotated[Path, typer.Argument(metavar="NEW.yaml", help="The definition to come.")],
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who would move where under a new definition, with sizes and demand before and after; nothing is changed."""
+    definition, _ = opened(file)
+    evidence = _evidence(bootstrap, workspace)
+    found = preview(evidence, definition, SystemClock().now())
+    if not as_json:
+        print_preview(found, evidence.titles)
+        return
+    print_json(preview_json(found))
+
+
+@app.command("at")
+def at(
+    moment: _At,
+    person: Annotated[str | None, typer.Option("--person", help="Only this person's id.")] = None,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say in which segments people were at any moment, by what was known then."""
+    when = _micros(moment)
+    memberships = _evidence(bootstrap, workspace).history.at(when)
+    if person is not None:
+        memberships = {person_id: segments for person_id, segments in memberships.items() if person_id == person}
+    if as_json:
+        print_json(memberships)
+        return
+    sizes = Counter((scheme, segment) for segments in memberships.values() for scheme, segment in segments.items())
+    print_memberships(when, memberships, [(scheme, segment, count) for (scheme, segment), count in sorted(sizes.items())])
+
+
+@app.command("migration")
+def migration(  # noqa: PLR0917 - a command's options
+    since: _At,
+    until: Annotated[datetime | None, typer.Argument(formats=_FORMATS, help="A later one; else now.")] = None,
+    scheme: _Scheme = None,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how people moved between two moments, and why."""
+    start, end = _micros(since), SystemClock().now() if until is None else _micros(until)
+    evidence = _evidence(bootstrap, workspace)
+    schemes = [scheme] if scheme is not None else _schemes(evidence)
+    found = [evidence.history.migration(name, start, end) for name in schemes]
+    if as_json:
+        print_json([{"scheme": one.scheme, "moves": matrix_json(one.counts), "causes": one.causes} for one in found])
+        return
+    for one in found:
+        print_migration(one, start, end)
+
+
+@app.command("report")
+def report(  # noqa: PLR0917 - a command's options
+    file: _File = None,
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page there as well.")] = None,
+    days: Annotated[int, typer.Option(min=1, help="How far back stability and migration look.")] = 30,
+    least: Annotated[int, typer.Option("--min-size", min=1, help="Segments of fewer people are too small.")] = 30,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how good the segments are: size, coverage, overlap, stability, reach, differences, purpose, migration."""
+    definition, _ = opened(file)
+    now = SystemClock().now()
+    found = quality(_evidence(bootstrap, workspace), definition, now - days * DAY, now, least)
+    if html is not None:
+        with reported():
+            _write(html, html_report(found))
+    if not as_json:
+        print_quality(found)
+        return
+    print_json(
+        {
+            "version": found.version,
+            "people": found.people,
+            "schemes": [asdict(s) | {"differs": s.differs(), "migration": matrix_json(s.migration.counts)} for s in found.schemes],
+            "overlap": [{"one": a, "other": b, "people": n} for (a, b), n in found.overlap.items() if a < b],
+            "warnings": found.warnings,
+        }
+    )
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise CommandFailed(f"{path}: {error.strerror}", ExitCode.USAGE) from error
+
+
+def _evidence(bootstrap: str | None, workspace: str) -> Evidence:
+    async def work(cluster: Cluster) -> Evidence:
+        return await read_evidence(cluster, workspace)
+
+    return on_cluster(bootstrap, work)
+
+
+def _schemes(evidence: Evidence) -> list[str]:
+    return list(dict.fromkeys(change.scheme for change in evidence.history.changes))
+
+
+def _micros(moment: datetime) -> Micros:
+    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def opened(file: Path | None) -> tuple[Definition, Path]:

@@ -1,0 +1,165 @@
+"""Previews and migrations as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.table import Table
+
+from services.common.clock import Micros
+from services.console.segments.history import Migration
+from services.console.segments.preview import Preview, SchemePreview
+from services.console.segments.quality import Quality, SchemeQuality
+from services.console.show import Columns, clipped, console, short, table
+from services.segmenter.domain.tally import Cell
+
+
+def print_preview(found: Preview, titles: Mapping[str, str]) -> None:
+    """Print sizes, demand and the migration matrix of each scheme."""
+    out = console()
+    versions = ", ".join(f"{version} ({count:,} people)" for version, count in sorted(found.versions.items())) or "nothing yet"
+    out.print(f"Version {found.version}, in place of {versions}: {found.moved:,} of {found.people:,} people would move.", markup=False)
+    for scheme in found.schemes:
+        if scheme.is_gone:
+            out.print(f"{scheme.scheme}: goes away", markup=False)
+            continue
+        out.print(_sizes(scheme))
+        if scheme.moved() and not scheme.is_new:
+            out.print(matrix(f"{scheme.scheme}: from (rows) to (columns)", scheme.moves))
+    shifts = [
+        (clipped(titles.get(i.idea_id, short(i.idea_id)), 60), i.scheme, i.segment, *i.people, *(cents // 100 for cents in i.mrr_cents))
+        for i in found.ideas
+    ]
+    columns: Columns = ["idea", "scheme", "segment", *((name, "right") for name in ("people", "then", "MRR", "then"))]
+    out.print(table("Ideas whose demand changes most", columns, shifts))
+    for sentence in found.strangers:
+        out.print(f"look at {sentence}", markup=False)
+    out.print("Nothing was changed.")
+
+
+def _sizes(scheme: SchemePreview) -> Table:
+    names = ("people", "then", "asking", "then", "accounts", "then", "mentions", "then", "MRR", "then")
+    columns: Columns = ["segment", *((name, "right") for name in names)]
+    rows = [
+        (
+            row.segment,
+            *row.people,
+            *(cell.people for cell in row.demand),
+            *(len(cell.accounts) for cell in row.demand),
+            *(cell.mentions for cell in row.demand),
+            *(cell.mrr_cents // 100 for cell in row.demand),
+        )
+        for row in scheme.rows
+    ]
+    return table(f"{scheme.scheme}: " + ("a new scheme" if scheme.is_new else f"{scheme.moved():,} would move"), columns, rows)
+
+
+def print_quality(found: Quality, pairs: int = 10) -> None:
+    """Print the report: schemes, segments, the *pairs* that overlap most, and what to look at."""
+    out = console()
+    columns: Columns = ["scheme", *((n, "right") for n in ("unknown", "covered", "stayed", "flaps/100", *_EFFECTS)), "differs"]
+    rows = [
+        (s.scheme, _share(s.unknown), _share(s.covered), _share(s.stayed), f"{s.flaps:.1f}", *map(_effect, s.effects.values()), _differs(s))
+        for s in found.schemes
+    ]
+    out.print(table(f"{found.people:,} people, {day(found.since)} to {day(found.at)}, version {found.version}", columns, rows))
+    sizes = [
+        (s.scheme, z.segment, z.people, _share(z.share), z.accounts, z.mrr_cents // 100, _share(z.reachable))
+        for s in found.schemes
+        for z in s.sizes
+    ]
+    names = ("people", "share", "accounts", "MRR", "reachable")
+    out.print(table("Segments", ["scheme", "segment", *((name, "right") for name in names)], sizes))
+    shared = sorted(((n, a, b) for (a, b), n in found.overlap.items() if a < b and _scheme_of(a) != _scheme_of(b)), reverse=True)[:pairs]
+    overlaps = [(a, b, n, _share(n / found.overlap[a, a]), _share(n / found.overlap[b, b])) for n, a, b in shared]
+    out.print(table("Overlap, largest first", ["one", "other", ("people", "right"), ("of one", "right"), ("of other", "right")], overlaps))
+    for scheme in found.schemes:
+        if scheme.migration.counts:
+            out.print(matrix(f"{scheme.scheme}: {day(found.since)} (rows), {day(found.at)} (columns)", scheme.migration.counts))
+    for warning in found.warnings:
+        out.print(f"look at {warning}", markup=False)
+
+
+_EFFECTS = ("wishes", "revenue", "activity", "rating")
+
+
+def _scheme_of(label: str) -> str:
+    return label.partition(":")[0]
+
+
+def _share(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
+
+
+def _effect(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
+
+
+def _differs(scheme: SchemeQuality) -> str:
+    return {True: "yes", False: "no", None: "too little data"}[scheme.differs()]
+
+
+def matrix(title: str, counts: Mapping[tuple[str, str], int]) -> Table:
+    """Return a table of where people were (rows) and are (columns)."""
+    rows, columns = sides(counts)
+    cells = [(row, *(counts.get((row, column)) for column in columns), sum(counts.get((row, c), 0) for c in columns)) for row in rows]
+    return table(title, ["", *((column, "right") for column in columns), ("all", "right")], cells)
+
+
+def sides(counts: Mapping[tuple[str, str], int]) -> tuple[list[str], list[str]]:
+    """Return the names before and those after, each sorted."""
+    return sorted({pair[0] for pair in counts}), sorted({pair[1] for pair in counts})
+
+
+def print_migration(found: Migration, since: Micros, until: Micros) -> None:
+    """Print where the people of a scheme went between two moments."""
+    out = console()
+    out.print(matrix(f"{found.scheme}: on {day(since)} (rows) and on {day(until)} (columns)", found.counts))
+    stayed = found.stayed()
+    causes = ", ".join(f"{count:,} by {cause}" for cause, count in sorted(found.causes.items())) or "none"
+    out.print(f"changes between: {causes}; in the same segment: {'nobody to tell' if stayed is None else f'{stayed:.0%}'}", markup=False)
+
+
+def print_memberships(at: Micros, memberships: Mapping[str, Mapping[str, str]], sizes: Sequence[tuple[str, str, int]]) -> None:
+    """Print how many people were in each segment at a moment."""
+    rows = [(scheme, segment, count) for scheme, segment, count in sizes]
+    console().print(table(f"{len(memberships):,} people on {day(at)}", ["scheme", "segment", ("people", "right")], rows))
+
+
+def matrix_json(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """Return a matrix for programs."""
+    return [{"from": before, "to": after, "people": count} for (before, after), count in sorted(counts.items())]
+
+
+def day(moment: Micros) -> str:
+    """Return a moment as people write it, in UTC."""
+    return datetime.fromtimestamp(moment / 1e6, UTC).isoformat(sep=" ", timespec="minutes").removesuffix("+00:00")
+
+
+def preview_json(found: Preview) -> dict[str, Any]:
+    """Return a preview for programs; pairs are before and after."""
+    schemes = [
+        {
+            "scheme": scheme.scheme,
+            "is_new": scheme.is_new,
+            "is_gone": scheme.is_gone,
+            "moved": scheme.moved(),
+            "segments": [{"segment": row.segment, "people": row.people, **_cells_json(row.demand)} for row in scheme.rows],
+            "moves": matrix_json(scheme.moves),
+        }
+        for scheme in found.schemes
+    ]
+    head = {"version": found.version, "people": found.people, "moved": found.moved}
+    return {**head, "schemes": schemes, "ideas": [asdict(shift) for shift in found.ideas], "look_at": found.strangers}
+
+
+def _cells_json(demand: tuple[Cell, Cell]) -> dict[str, list[int]]:
+    return {
+        "asking": [cell.people for cell in demand],
+        "accounts": [len(cell.accounts) for cell in demand],
+        "mentions": [cell.mentions for cell in demand],
+        "mrr_cents": [cell.mrr_cents for cell in demand],
+    }
