@@ -182,12 +182,15 @@ def i9_stores_are_never_behind(evidence: Evidence, stores: Stores) -> Iterator[s
         for idea in entry["ideas"]:
             ideas[idea["idea_id"]] = max(ideas[idea["idea_id"]], idea["version"])
     ends = Counter[str]()
+    ahead = Counter[str]()
     for entry in stores.operations:
         ends[entry["board"]] = max(ends[entry["board"]], entry["position"])
+        versions = [fields["version"] - entry["position"] for topic, fields in entry["facts"] if topic == "ideas.demand"]
+        ahead[entry["board"]] = max(ahead[entry["board"]], *versions, 0)  # of a log that was begun anew: versions go on, positions do not
     attempts = {row["alert_id"]: row["attempt"] for row in stores.ledger}
     for topic, name, version, held in (
         ("ideas", "idea_id", "version", lambda fields: ideas[fields["idea_id"]]),
-        ("ideas.demand", "idea_id", "version", lambda fields: ends[_board(fields)]),
+        ("ideas.demand", "idea_id", "version", lambda fields: ends[_board(fields)] + ahead[_board(fields)]),
         ("people.segments", "person_id", "version", lambda fields: (stores.cards or {}).get(fields["person_id"], 0)),
         ("notifications.outbox", "alert_id", "attempt", lambda fields: attempts.get(fields["alert_id"], 0)),
     ):
