@@ -32,6 +32,7 @@ _KINDS = (
     "retracted",
     "move",
     "move",
+    "split",
     "rename",
     "accept",
     "dismiss",

@@ -115,7 +115,7 @@ def test_equal_titles_are_suggested_on_a_board_of_tickets_unless_one_person_says
     desk.say("update guava", person="ann")
 
     assert desk.board.bands.merge > 1.0
-    assert _kinds(desk.say("Update  guava", person="bob")) == ["opened", "linked", "suggested"]
+    assert _kinds(desk.say("update guava", person="bob")) == ["opened", "linked", "suggested"]
     assert [(made.type, made.method, made.idea_id) for made in desk.say("update guava", person="ann")] == [
         ("linked", "exact", idea_name(1))
     ]

@@ -27,7 +27,7 @@ class BoardEvent:
     - submitted, revised: ``feedback_id``, ``revision`` (0 first, each edit higher), ``external_id``, ``person_id``, ``text``; a
       revision replaces all that the earlier ones said.
     - retracted: ``feedback_id``, ``revision``.
-    - commanded: ``command`` (merge, unmerge, move, rename, accept, dismiss), ``actor``, ``idea_id`` and, as the command needs,
+    - commanded: ``command`` (merge, unmerge, move, split, rename, accept, dismiss), ``actor``, ``idea_id`` and, as the command needs,
       ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``.
     - status_changed: ``idea_id``, ``status``, ``reason``, ``release_*``.
     - persons_joined, persons_separated: ``person_id`` into ``other_person_id``.

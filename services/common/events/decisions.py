@@ -35,7 +35,9 @@ class Decision:
     - unlinked: ``feedback_id`` from ``idea_id``, because it was revised or retracted (``reason``).
     - merged, unmerged: ``idea_id`` into, or out of, ``other_idea_id``.
     - moved: ``feedback_id`` of ``person_id`` from ``other_idea_id`` to ``idea_id``.
+    - split: ``feedback_id`` of ``person_id`` from ``other_idea_id`` to ``idea_id``, which was opened for it.
     - suggested, accepted, dismissed: the pair ``idea_id``, ``other_idea_id``.
+      With ``idea_id`` alone, a split of it; ``feedback_id`` is the likest of those that would leave it, ``candidates_json`` names them.
     - renamed: ``idea_id``, ``title``. status_changed: ``idea_id``, ``status``, ``reason``, ``release_*``.
     - refused: a command that cannot be obeyed; ``reason`` says why.
     """
@@ -64,7 +66,7 @@ class Decision:
     url: str | None = None
     rating: float | None = None
     method: str | None = None
-    """How it was reached: ``exact``, ``semantic``, ``command``, ``revision``, ``retraction``."""
+    """How it was reached: ``exact``, ``semantic``, ``repair``, ``split``, ``command``, ``revision``, ``retraction``."""
     score: float | None = None
     threshold: float | None = None
     candidates_json: str | None = None

@@ -10,6 +10,7 @@ from services.common.clock import Micros
 from services.common.events import Decision
 from services.common.ids import board_key
 from services.dedup.domain.calibration import Calibration
+from services.dedup.domain.doubts import Doubts
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
@@ -38,13 +39,10 @@ class Board:
         self.persons = Forest()
         self.links: dict[str, Link] = {}
         self.revisions: dict[str, int] = {}
-        self.suggestions: dict[tuple[str, str], str] = {}
-        """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
-        self.scores: dict[tuple[str, str], float] = {}
-        """Of pairs that were suggested, or merged by a repair, in the same direction."""
-        self.kept_apart: dict[tuple[str, str], None] = {}
-        """Pairs that a human dismissed or unmerged: no repair merges them."""
         self.calibration = Calibration()
+        self._doubts = doubts = Doubts()
+        self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
+        self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
         self.policy = policy
         """For decisions to come; folding does not ask it."""
         self.index = Index(dimensions)
@@ -87,6 +85,15 @@ class Board:
             return self.own(root_id)
         return self._tallies.of(_FAMILY + root_id, self._family_links(root_id))
 
+    def rows_below(self, root_id: str) -> list[int]:
+        """Return the rows of all texts of the family of *root_id*, in ascending order."""
+        links = (link for idea_id in self.merges.below(root_id) for link in self.ideas[idea_id].links.values())
+        return sorted({link.row for link in links})
+
+    def texts_below(self, root_id: str) -> int:
+        """Return how many distinct texts the family of *root_id* has."""
+        return len(self.rows_below(root_id))
+
     def fold(self, entry: Entry) -> None:
         """Take in the next entry of the log, as it was decided.
 
@@ -128,7 +135,7 @@ class Board:
                 self._link(decision, vector, query)
             case "unlinked":
                 self._unlink(decision.feedback_id or "")
-            case "moved":
+            case "moved" | "split":
                 self._move(decision.feedback_id or "", idea_id)
             case "merged":
                 self._merge(idea_id, decision.other_idea_id or "")
@@ -139,29 +146,10 @@ class Board:
                 self._touch(idea_id)
             case "status_changed":
                 self._set_status(self.ideas[idea_id], decision)
-            case "suggested" | "accepted" | "dismissed":
-                state = "open" if decision.type == "suggested" else decision.type
-                self.suggestions[idea_id, decision.other_idea_id or ""] = state
-        self._learn(decision)
-
-    def _learn(self, decision: Decision) -> None:
-        """Take in what a decision about two ideas says about the board's threshold, and about these two."""
-        pair = (decision.idea_id or "", decision.other_idea_id or "")
-        match decision.type:
-            case "suggested":
-                self.scores[pair] = decision.score or 0.0
-            case "merged" if decision.method == "repair":
-                self.scores[pair] = decision.score or 0.0
-            case "merged":
-                self.kept_apart.pop(pair, None)
-                self.kept_apart.pop(pair[::-1], None)
-            case "accepted" | "dismissed" | "unmerged":
-                is_same = decision.type == "accepted"
-                if not is_same:
-                    self.kept_apart[pair] = None
-                score = self.scores.pop(pair, None)
-                if score is not None:
-                    self.calibration.learn(score, is_same)
+        about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
+        answer = self._doubts.take(decision, about, self.texts_below)
+        if answer is not None:
+            self.calibration.learn(*answer)
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
@@ -187,7 +175,7 @@ class Board:
     def _link(self, decision: Decision, vector: Units | None, query: Query | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._hold(idea, text_key(decision.text or ""), feedback, vector, query)
+        row = self._hold(idea, decision.text or "", feedback, vector, query)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None
@@ -208,19 +196,20 @@ class Board:
     def _move(self, feedback_id: str, idea_id: str) -> None:
         link = self.links[feedback_id]
         former, idea = self.ideas[link.idea_id], self.ideas[idea_id]
-        key, vector = self.wordings.key(link.row), self.index.vector(link.row)
+        text, vector = self.wordings.text(link.row), self.index.vector(link.row)
         del former.links[feedback_id]
         self._release(link)
         self._forget(former.idea_id)
         self._touch(former.idea_id)
         self._touch(self.root_of(former.idea_id))
         link.idea_id = idea_id
-        link.row = self._hold(idea, key, feedback_id, vector, None)
+        link.row = self._hold(idea, text, feedback_id, vector, None)
         idea.links[feedback_id] = link
         self._count(link)
 
-    def _hold(self, idea: IdeaState, key: bytes, feedback: str, vector: Units | None, query: Query | None) -> int:
-        """Return the row of *idea* that says *key*, a new one with *vector* if need be."""
+    def _hold(self, idea: IdeaState, text: str, feedback: str, vector: Units | None, query: Query | None) -> int:
+        """Return the row of *idea* that says *text*, a new one with *vector* if need be."""
+        key = text_key(text)
         for row in self.wordings.rows(key):
             if self.index.slot_of(row) == idea.slot:
                 break
@@ -228,7 +217,7 @@ class Board:
             if vector is None:
                 raise ValueError(f"the log lacks the vector of a text that {idea.idea_id} does not hold")
             row = self.index.add(idea.slot, vector, query)
-        self.wordings.add(key, row, feedback)
+        self.wordings.add(key, row, feedback, text)
         return row
 
     def _release(self, link: Link) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from services.common import ids
 from services.common.events import DecisionType
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.split import part_around
+from services.dedup.domain.texts import title_of
 
 _OPEN = "open"
 
@@ -110,6 +113,36 @@ def _move(draft: Draft) -> None:
         )
 
 
+def _split(draft: Draft) -> None:
+    """Take the proposed part, or the part around a piece of feedback, out of an idea and what was merged into it."""
+    event, board = draft.event, draft.board
+    if not _know(draft, event.idea_id, "idea_id"):
+        return
+    root = board.root_of(event.idea_id or "")
+    proposed = board.splits.get(root, ())
+    seed = event.feedback_id
+    if seed is None and not proposed:
+        refuse(draft, "feedback_id: the command needs it, for no split of this idea is proposed")
+    elif seed is not None and seed not in board.links:
+        refuse(draft, "feedback_id: no such feedback is linked on this board")
+    elif seed is None or board.root_of(board.links[seed].idea_id) == root:
+        _take_out(draft, root, proposed if seed is None or seed in proposed else part_around(board, root, seed))
+
+
+def _take_out(draft: Draft, root: str, part: Sequence[str]) -> None:
+    board, event = draft.board, draft.event
+    inside = [feedback for feedback in part if feedback in board.links and board.root_of(board.links[feedback].idea_id) == root]
+    if len(inside) == board.family(root).mentions or not inside:
+        refuse(draft, "nothing would stay, or nothing leave; move single pieces of feedback instead")
+        return
+    opened = ids.idea_id(event.workspace, event.board, event.event_id)
+    _say(draft, "opened", idea_id=opened, title=title_of(board.wordings.text(board.links[inside[0]].row)))
+    for feedback in inside:
+        link = board.links[feedback]
+        said = {"feedback_id": feedback, "revision": board.revisions[feedback], "person_id": link.person_id}
+        _say(draft, "split", idea_id=opened, other_idea_id=link.idea_id, **said)
+
+
 def _rename(draft: Draft) -> None:
     event = draft.event
     title = " ".join((event.title or "").split())
@@ -129,6 +162,9 @@ def _accept(draft: Draft) -> None:
 
 
 def _dismiss(draft: Draft) -> None:
+    if draft.event.other_idea_id is None:
+        _keep_whole(draft)
+        return
     pair = _suggestion(draft)
     if pair is None:
         return
@@ -137,6 +173,14 @@ def _dismiss(draft: Draft) -> None:
         refuse(draft, "the suggestion was accepted; unmerge the ideas instead")
     elif state == _OPEN:
         _say(draft, "dismissed", idea_id=pair[0], other_idea_id=pair[1])
+
+
+def _keep_whole(draft: Draft) -> None:
+    """Dismiss the proposed split of an idea, if there is one."""
+    if _know(draft, draft.event.idea_id, "idea_id"):
+        root = draft.board.root_of(draft.event.idea_id or "")
+        if root in draft.board.splits:
+            _say(draft, "dismissed", idea_id=root)
 
 
 def _suggestion(draft: Draft) -> tuple[str, str] | None:
@@ -180,6 +224,7 @@ _COMMANDS: dict[str, Callable[[Draft], None]] = {
     "merge": _merge,
     "unmerge": _unmerge,
     "move": _move,
+    "split": _split,
     "rename": _rename,
     "accept": _accept,
     "dismiss": _dismiss,

@@ -18,8 +18,10 @@ from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, Query, in_units
+from services.dedup.domain.proposals import written
 from services.dedup.domain.repair import Pair, pairs_to_repair
 from services.dedup.domain.sample import take_census
+from services.dedup.domain.split import splits_to_propose
 from services.dedup.domain.texts import text_key, title_of
 
 Vector: TypeAlias = NDArray[np.float32]
@@ -29,6 +31,8 @@ VectorOf: TypeAlias = Callable[[str], Vector]
 
 _QUESTIONS = 10
 """Suggestions of one pass over the board."""
+_SPLITS = 2
+"""Proposed splits of one pass."""
 _CANDIDATES = 5
 """How many ideas a decision names: the right one is among the first five for .87 of repeats."""
 
@@ -147,7 +151,7 @@ def _suggest(draft: Draft, idea_id: str, other_id: str, why: dict[str, Any]) -> 
 
 
 def _look_over(draft: Draft) -> None:
-    """Where a census is due, calibrate the board, merge the ideas that turned out to be one, and suggest the next best pairs."""
+    """Where a census is due, calibrate the board, merge ideas that turned out to be one, suggest the next best pairs, and splits."""
     board = draft.board
     if len(board.index) < board.calibration.next_at:
         return
@@ -158,6 +162,10 @@ def _look_over(draft: Draft) -> None:
         draft.decide("merged", root_id=pair.parent, **_repaired(pair, bands.merge))
     for pair in _unasked(board, left)[:_QUESTIONS]:
         draft.decide("suggested", **_repaired(pair, bands.merge))
+    for split in splits_to_propose(board, bands.suggest, _SPLITS):
+        parts = written(split.leaving, split.staying, split.centroid, split.member)
+        why: dict[str, Any] = {"score": split.score, "threshold": bands.suggest, "candidates_json": parts}
+        draft.decide("suggested", idea_id=split.root, feedback_id=split.leaving[0], method="split", **why)
 
 
 def _unasked(board: Board, pairs: list[Pair]) -> list[Pair]:

@@ -211,6 +211,8 @@ def _next(decision: Decision) -> Decision:
 def _applies(board: Board, decision: Decision) -> bool:
     """Tell whether all that *decision* speaks of is there: it is not where an earlier one was erased."""
     idea, other = decision.idea_id or "", decision.other_idea_id or ""
+    if decision.other_idea_id is None and decision.type in ("suggested", "dismissed"):  # a split
+        return idea in board.ideas
     is_known, is_linked = idea in board.ideas, decision.feedback_id in board.links
     are_known = is_known and other in board.ideas
     holds = {
@@ -218,6 +220,7 @@ def _applies(board: Board, decision: Decision) -> bool:
         "linked": is_known and not is_linked and decision.text is not None,
         "unlinked": is_linked,
         "moved": is_known and is_linked,
+        "split": is_known and is_linked,
         "merged": are_known and board.root_of(idea) == idea != board.root_of(other),
         "unmerged": board.merges.parent(idea) == other,
         "renamed": is_known,

@@ -12,6 +12,7 @@ class Wordings:
         self._rows: dict[bytes, list[int]] = {}
         self._keys: dict[int, bytes] = {}
         self._feedback: dict[int, dict[str, None]] = {}
+        self._texts: dict[int, str] = {}
 
     def rows(self, key: bytes) -> Sequence[int]:
         """Return the rows that say *key*, one an idea; the one that last took in a piece of feedback is the last."""
@@ -21,6 +22,10 @@ class Wordings:
         """Return the text key of *row*."""
         return self._keys[row]
 
+    def text(self, row: int) -> str:
+        """Return the text of *row*, as it was first said."""
+        return self._texts[row]
+
     def feedback(self, row: int) -> Iterable[str]:
         """Return the linked feedback that says the text of *row*, the earliest first."""
         return self._feedback[row]
@@ -29,13 +34,14 @@ class Wordings:
         """Return the earliest linked feedback that says the text of *row*."""
         return next(iter(self._feedback[row]))
 
-    def add(self, key: bytes, row: int, feedback_id: str) -> None:
-        """Let *feedback_id* say *key* at *row*."""
+    def add(self, key: bytes, row: int, feedback_id: str, text: str) -> None:
+        """Let *feedback_id* say *text*, whose key is *key*, at *row*."""
         rows = self._rows.setdefault(key, [])
         if row in rows:
             rows.remove(row)
         rows.append(row)
         self._keys[row] = key
+        self._texts.setdefault(row, text)
         self._feedback.setdefault(row, {})[feedback_id] = None
 
     def remove(self, row: int, feedback_id: str) -> bool:
@@ -48,5 +54,5 @@ class Wordings:
         rows.remove(row)
         if not rows:
             del self._rows[self._keys[row]]
-        del self._keys[row], self._feedback[row]
+        del self._keys[row], self._feedback[row], self._texts[row]
         return False

@@ -16,11 +16,12 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "merge": ("idea_id", "other_idea_id"),
     "unmerge": ("idea_id",),
     "move": ("idea_id", "feedback_id"),
+    "split": ("idea_id",),
     "rename": ("idea_id", "title"),
     "accept": ("idea_id", "other_idea_id"),
-    "dismiss": ("idea_id", "other_idea_id"),
+    "dismiss": ("idea_id",),
 }
-"""What each command needs."""
+"""What each command needs; without another idea ``dismiss`` means the proposed split of this one."""
 
 
 def read_idea_command(fields: Fields, topic: str) -> IdeaCommand:

@@ -1,0 +1,69 @@
+"""What a board is not sure of, what it asked of humans, and what they said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from services.common.events import Decision
+from services.dedup.domain.proposals import leaving
+
+Pair: TypeAlias = tuple[str, str]
+
+
+class Doubts:
+    """Pairs of ideas that may be one, and ideas that may be two."""
+
+    def __init__(self) -> None:
+        self.suggestions: dict[Pair, str] = {}
+        """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
+        self.scores: dict[Pair, float] = {}
+        """Of pairs that were suggested, or merged by a repair, in the same direction."""
+        self.kept_apart: dict[Pair, None] = {}
+        """Pairs that a human dismissed, unmerged or split: no repair merges them."""
+        self.merged_by_hand: dict[str, None] = {}
+        """Ideas whose pointers a human made: no split of what they hold together is proposed."""
+        self.splits: dict[str, tuple[str, ...]] = {}
+        """Open proposals: of a root idea, the feedback that would leave it."""
+        self.looked_at: dict[str, int] = {}
+        """Texts that a root idea had when a split of it was last proposed."""
+
+    def take(self, decision: Decision, idea_id: str, texts_of: Callable[[str], int]) -> tuple[float, bool] | None:
+        """Take in *decision*, which is about *idea_id*; return a pair's score and whether a human took it for one, if it says so."""
+        if decision.type == "split":
+            self.splits.pop(idea_id, None)
+        if decision.other_idea_id is None:
+            self._take_split(decision, idea_id, texts_of)
+            return None
+        return self._take_pair(decision, (decision.idea_id or "", decision.other_idea_id))
+
+    def _take_split(self, decision: Decision, idea_id: str, texts_of: Callable[[str], int]) -> None:
+        if decision.type == "suggested":
+            self.splits[idea_id] = leaving(decision)
+            self.looked_at[idea_id] = texts_of(idea_id)
+        elif decision.type == "dismissed":
+            self.splits.pop(idea_id, None)
+
+    def _take_pair(self, decision: Decision, pair: Pair) -> tuple[float, bool] | None:
+        if decision.type in ("suggested", "accepted", "dismissed"):
+            self.suggestions[pair] = "open" if decision.type == "suggested" else decision.type
+        match decision.type:
+            case "suggested":
+                self.scores[pair] = decision.score or 0.0
+            case "merged" if decision.method == "repair":
+                self.scores[pair] = decision.score or 0.0
+            case "merged":
+                self.merged_by_hand[pair[0]] = None
+                self.kept_apart.pop(pair, None)
+                self.kept_apart.pop(pair[::-1], None)
+            case "split":
+                self.kept_apart[pair] = None
+            case "accepted" | "dismissed" | "unmerged":
+                is_same = decision.type == "accepted"
+                if decision.type == "unmerged":
+                    self.merged_by_hand.pop(pair[0], None)
+                if not is_same:
+                    self.kept_apart[pair] = None
+                score = self.scores.pop(pair, None)
+                return None if score is None else (score, is_same)
+        return None
