@@ -102,7 +102,7 @@ class LedgerStore(Protocol):
         """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's; others stay."""
 
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
-        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*.
+        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due later, by *leased_until*.
 
         Repeating the call changes nothing.
         """

@@ -121,11 +121,9 @@ class MongoLedger:
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""
         owned = {"partition": {"$in": sorted(partitions)}}
-        async with mongo_errors():
-            await self._ledger.update_many(
-                {**owned, "due_at": {"$gt": 0, "$lte": leased_until}, "state": "pending"}, {"$set": {"due_at": due_at}}
-            )
-            await self._ledger.update_many({**owned, "due_at": HELD}, {"$set": {"due_at": due_at}})
+        for waiting in ({**owned, "state": "pending", "due_at": {"$gt": due_at, "$lte": leased_until}}, {**owned, "due_at": HELD}):
+            while ids := await self._ids(waiting):
+                await self._update(ids, waiting, {"due_at": due_at})
 
     async def wake(self, wakes: Sequence[Wake]) -> None:
         """Make unreachable rows due: few persons have one, and one question tells which."""
@@ -144,6 +142,12 @@ class MongoLedger:
         if updates:
             async with mongo_errors():
                 await self._ledger.bulk_write(updates)
+
+    async def _ids(self, wanted: Mapping[str, Any]) -> list[str]:
+        """Return the ids of some rows that are *wanted*: as many as one statement changes in time."""
+        async with mongo_errors():
+            found = await self._ledger.find(wanted, {"_id": 1}).limit(STATEMENT_ROWS).to_list(None)
+        return [document["_id"] for document in found]
 
     async def _update(self, alert_ids: Sequence[str], condition: Mapping[str, Any], written: Mapping[str, Any]) -> int:
         """Write the same to all rows of *alert_ids* that meet *condition*; return how many did."""

@@ -219,7 +219,7 @@ class SqliteStore:
 
         def change(connection: sqlite3.Connection) -> None:
             update = "UPDATE ledger SET due_at = ? WHERE partition IN (SELECT value FROM json_each(?))"
-            connection.execute(f"{update} AND due_at <= ? AND state = 'pending'", (due_at, owned, leased_until))
+            connection.execute(f"{update} AND due_at > ? AND due_at <= ? AND state = 'pending'", (due_at, owned, due_at, leased_until))
             connection.execute(f"{update} AND due_at = ?", (due_at, owned, HELD))
 
         await self._database.write(change)
