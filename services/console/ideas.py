@@ -10,11 +10,42 @@ from typing import Any
 from services.common.codec import Codec
 from services.common.events import Decision, Idea, IdeaDemand
 from services.common.records import Record
-from services.console.board import Links, decoded, in_order, newest
+from services.console.board import Links, candidates_of, decoded, find, in_order, newest
 from services.console.cluster import Cluster
 from services.console.context import codec
 
 BOARD_TOPICS = ("ideas", "ideas.demand", "board.decisions")
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """An idea that a text, or another idea, was compared with, and the parts of its score; None where a part was not needed."""
+
+    idea_id: str
+    title: str
+    score: float | None
+    centroid: float | None
+    member: float | None
+    penalty: float | None
+    nearest_event: str | None
+    nearest_text: str | None
+    """The idea's text that is nearest, as it was said first."""
+
+    @classmethod
+    def of(cls, entry: Mapping[str, Any], ideas: Mapping[str, Idea], said: Mapping[str, str]) -> Weighed:
+        """Return *entry* of a decision's candidates with its titles and texts."""
+        idea, nearest = str(entry["idea"]), entry.get("nearest")
+        title = ideas[idea].title if idea in ideas else ""
+        parts = (entry.get("score"), entry.get("centroid"), entry.get("member"), entry.get("penalty"))
+        return cls(idea, title, *parts, nearest, said.get(nearest or ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A decision and what it was weighed against, best first."""
+
+    decision: Decision
+    candidates: list[Weighed]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +108,25 @@ class BoardView:
         inside = {feedback for feedback, idea in links.idea_of.items() if idea_id in (idea, links.root(idea))}
         placed = {d.feedback_id: d for d in self.decisions if d.type == "linked" and d.feedback_id in inside}
         return list(placed.values())
+
+    def explained(self, wanted: str) -> list[Explanation]:
+        """Return what the event *wanted* established and why, in the board's order.
+
+        *wanted* is the id of an event or of a piece of feedback, or how their last part begins, or the feedback's id in its channel; of
+        feedback it is what was said last.
+        """
+        by_event: dict[str, list[Decision]] = {}
+        names: dict[str, str] = {}
+        for decision in self.decisions:
+            by_event.setdefault(decision.event_id, []).append(decision)
+            if decision.type == "linked":
+                names.update(dict.fromkeys(filter(None, (decision.feedback_id, decision.external_id)), decision.event_id))
+        event = names.get(wanted) or find((*by_event, *names), wanted, "event or feedback")
+        said = {decision.event_id: decision.text or "" for decision in self.decisions if decision.type == "linked"}
+        return [
+            Explanation(decision, [Weighed.of(entry, self.ideas, said) for entry in candidates_of(decision) if "idea" in entry])
+            for decision in by_event[names.get(event, event)]
+        ]
 
     def merged_into(self, idea_id: str) -> list[str]:
         """Return the ideas whose pointers end at *idea_id*."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Annotated, Any
 
 import typer
@@ -13,12 +14,13 @@ from services.console.board import candidates_of, find, segments_line
 from services.console.cluster import Cluster
 from services.console.commanding import Commanded, command, set_status
 from services.console.context import AsJson, Board, Bootstrap, Workspace, on_cluster
-from services.console.ideas import BoardView, read_board
+from services.console.ideas import BoardView, Explanation, read_board
 from services.console.show import Columns, clipped, console, fields, print_json, short, table
 
 app = typer.Typer(help="The ideas of a board.", no_args_is_help=True)
 
 _Idea = Annotated[str, typer.Argument(help="An idea's id, or how its last part begins.")]
+_PARTS = attrgetter("score", "centroid", "member", "penalty")
 _Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the board's answer; 0 does not wait.")]
 
 
@@ -91,6 +93,35 @@ def show(
     console().print(fields(entry["title"], {**shown, **segments, "merged in": merged, "release": entry["release"]}))
     rows = [(link.source, link.external_id, clipped(link.text or "", 90), link.method, _score(link)) for link in links]
     console().print(table("Feedback", ["channel", "id", "text", "method", ("score", "right")], rows))
+
+
+@app.command("explain")
+def explain(
+    event: Annotated[str, typer.Argument(help="An event's or a feedback's id, how its last part begins, or its id in its channel.")],
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say why a piece of feedback is where it is: the threshold of that moment, the ideas it was compared with, and their nearest texts."""
+
+    async def work(cluster: Cluster) -> list[Explanation]:
+        return (await read_board(cluster, workspace, board)).explained(event)
+
+    found = on_cluster(bootstrap, work)
+    if as_json:
+        print_json([{**_as_json(one.decision), "candidates": [asdict(weighed) for weighed in one.candidates]} for one in found])
+        return
+    for one in found:
+        told = one.decision
+        shown = {"event": told.event_id, "idea": told.idea_id, "other idea": told.other_idea_id, "method": told.method}
+        console().print(fields(told.type, {**shown, "score / threshold": _score(told) or None, "text": told.text, "reason": told.reason}))
+        if one.candidates:
+            rows = [
+                (short(w.idea_id), clipped(w.title, 40), *map(_part, _PARTS(w)), clipped(w.nearest_text or "", 60)) for w in one.candidates
+            ]
+            columns: Columns = ["idea", "title", *((part, "right") for part in ("score", "centroid", "member", "penalty")), "nearest text"]
+            console().print(table("Compared with", columns, rows))
 
 
 @app.command("merge")
@@ -169,6 +200,10 @@ def _answer(commanded: Commanded, as_json: bool) -> None:
             console().print(f"{decision.type}: {short(decision.idea_id)} {short(decision.other_idea_id)} {decision.reason or ''}".rstrip())
     if any(decision.type == "refused" for decision in commanded.decisions):
         raise typer.Exit(1)
+
+
+def _part(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
 
 
 def _score(decision: Decision) -> str:

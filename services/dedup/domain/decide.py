@@ -35,6 +35,8 @@ _SPLITS = 2
 """Proposed splits of one pass."""
 _CANDIDATES = 5
 """How many ideas a decision names: the right one is among the first five for .87 of repeats."""
+_SAME = '[{"idea":"%s","score":1.0,"member":1.0,"nearest":"%s"}]'
+"""The candidate of an exact repeat, whose idea need not be looked for."""
 
 _NEEDED: dict[str, tuple[str, ...]] = {
     "submitted": ("feedback_id", "person_id", "text"),
@@ -103,8 +105,9 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     same = board.wordings.rows(text_key(event.text or ""))
     repeated = _repeated(board, same, event.person_id or "")
     if repeated is not None:
-        idea = board.slots[board.index.slot_of(repeated)]
-        draft.decide("linked", idea_id=idea.idea_id, method="exact", score=1.0, threshold=join, **_feedback(event))
+        idea = board.slots[board.index.slot_of(repeated)].idea_id
+        shown = _SAME % (idea, board.links[board.wordings.first_feedback(repeated)].event_id)
+        draft.decide("linked", idea_id=idea, method="exact", score=1.0, threshold=join, candidates_json=shown, **_feedback(event))
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)

@@ -1,0 +1,66 @@
+"""Why a piece of feedback is where it is, from what was published."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.console.failures import CommandFailed
+from services.console.ideas import BoardView, Explanation
+from services.dedup.offline import cluster_events
+from tests.fakes_dedup import FakeEncoder, command, event_name, idea_name, submitted
+
+
+@pytest.fixture
+def view() -> BoardView:
+    """Four texts of three ideas, two of them merged by hand."""
+    events = [
+        submitted(1, "dark mode please"),
+        submitted(2, "export to pdf"),
+        submitted(3, "dark mode please mode dark dark mode"),
+        submitted(4, "Dark mode  please"),
+        submitted(5, "crash on start"),
+        command(6, "merge", idea_id=idea_name(5), other_idea_id=idea_name(2)),
+    ]
+    found = cluster_events(events, encoder=FakeEncoder())
+    return BoardView({idea.idea_id: idea for idea in found.ideas}, {}, found.decisions)
+
+
+def _linked(explanations: list[Explanation]) -> Explanation:
+    return next(one for one in explanations if one.decision.type == "linked")
+
+
+def test_candidates_come_best_first_with_the_parts_of_their_scores_and_the_nearest_text(view: BoardView) -> None:
+    told = _linked(view.explained(event_name(3)))
+    best, other = told.candidates
+
+    assert (best.idea_id, best.title, best.nearest_text) == (idea_name(1), "dark mode please", "dark mode please")
+    assert (other.idea_id, other.nearest_event) == (idea_name(2), event_name(2))
+    assert best.score == told.decision.score
+    assert (best.score or 0) > (other.score or 0)
+    assert best.score == pytest.approx(((best.centroid or 0) + (best.member or 0)) / 2, abs=1e-5)
+    assert told.decision.threshold == 0.64
+
+
+def test_an_exact_repeat_names_the_text_that_it_repeats(view: BoardView) -> None:
+    told = _linked(view.explained(event_name(4)))
+
+    assert (told.decision.method, told.decision.score) == ("exact", 1.0)
+    assert [(weighed.idea_id, weighed.score, weighed.nearest_event) for weighed in told.candidates] == [(idea_name(1), 1.0, event_name(1))]
+
+
+def test_feedback_is_found_by_its_own_ids(view: BoardView) -> None:
+    by_event = view.explained(event_name(2))
+
+    assert view.explained("lumora:feedback:2") == by_event == view.explained("2")
+    assert [one.decision.type for one in by_event] == ["opened", "linked"]
+
+
+def test_a_command_is_explained_by_who_gave_it(view: BoardView) -> None:
+    (told,) = view.explained(event_name(6))
+
+    assert (told.decision.type, told.decision.method, told.decision.actor, told.candidates) == ("merged", "command", "mo", [])
+
+
+def test_an_unknown_event_is_no_event(view: BoardView) -> None:
+    with pytest.raises(CommandFailed, match="no event or feedback"):
+        view.explained("nothing")
