@@ -21,9 +21,12 @@ from aiokafka.errors import KafkaError
 from services.common.errors import PermanentError, TransientError, Undone
 from services.common.kafka import KafkaSink, all_of, closing, kafka_errors, publish_error
 from services.common.kafka_source import KafkaSource
+from services.common.logs import get_logger
 from services.common.ports import Partition
 from services.common.records import Output
 from services.common.settings import KafkaSettings
+
+log = get_logger(__name__)
 
 
 def open_sink(settings: KafkaSettings, group: str, source: KafkaSource, *, max_record_bytes: int) -> KafkaSink:
@@ -58,14 +61,15 @@ class TransactionalSink(KafkaSink):
         with _passing("take over"):
             if self._spent:
                 await self._begin_anew()
-            before = {standing.claim for standing in (await self._source.standing(partitions)).values()}
-            for claim in sorted(before - {self._id}):
-                if claim.startswith(self._prefix):
-                    await self._fence(claim)
+            found = {standing.claim for standing in (await self._source.standing(partitions)).values()}
+            before = sorted(claim for claim in found if claim.startswith(self._prefix) and claim != self._id)
+            for claim in before:
+                await self._fence(claim)
             # Only now nobody else moves them any more.
             positions = {place: standing.position for place, standing in (await self._source.standing(partitions)).items()}
             self._spent = True
             await self._source.claim(positions, self._id)
+        log.info("took_over", partitions=len(positions), fenced=len(before))
         return True
 
     async def publish(self, outputs: Sequence[Output], positions: Mapping[Partition, int] | None = None) -> None:
