@@ -11,6 +11,7 @@ from services.common.paths import ROOT
 from services.common.registry import FileIds, Schemas
 from services.common.settings import KafkaSettings, Settings
 from services.common.topics import load_topics
+from services.dedup.settings import DedupSettings
 from services.notifier.settings import SmtpSettings
 
 _BI = (ROOT / "docs" / "BI.md").read_text()
@@ -56,7 +57,7 @@ def test_every_metric_is_explained() -> None:
 def test_every_variable_that_the_runbook_names_is_a_setting() -> None:
     known = {
         f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-        for kind in (Settings, KafkaSettings, SmtpSettings)
+        for kind in (Settings, KafkaSettings, DedupSettings, SmtpSettings)
         for name in kind.model_fields
     }
     assert set(re.findall(r"GROUNDSWELL_[A-Z_]+", _RUNBOOK)) <= known

@@ -171,3 +171,32 @@ def test_what_a_torn_write_left_changes_no_byte(kinds_written: int) -> None:
 
 def test_people_come_before_what_they_wrote() -> None:
     assert kinds(Front().events(feedback(0))) == ["alias", "contact", "submitted"]
+
+
+@pytest.mark.parametrize("text", [None, "", "  "])
+def test_a_rating_without_a_word_is_its_authors_answer(text: str | None) -> None:
+    front = Front()
+    events = front.events(feedback(0, text=text, rating=9, channel="nps"))
+
+    assert kinds(events) == ["alias", "contact", "answer"]
+    answer = events[-1]
+    assert (answer.person_id, answer.name, answer.answer_json, answer.confidence) == (ANN, "nps_score", "9", None)
+    assert front.outcome(feedback(1, text=text, rating=9, channel="nps")) == Drop("repeat")
+
+
+def test_a_rating_that_is_given_words_later_is_submitted_then_and_taken_back_when_they_go() -> None:
+    front = Front()
+    said = front.events(
+        feedback(0, text=None, rating=3),
+        feedback(1, revision=1, rating=3),
+        feedback(2, revision=2, rating=4, text="More."),
+        feedback(3, revision=3, rating=4, text=None),
+        feedback(4, revision=4, deleted=True, text=None),
+    )
+
+    assert kinds(said) == ["alias", "contact", "answer", "submitted", "revised", "retracted", "retracted"]
+
+
+def test_neither_words_nor_a_rating_is_nothing() -> None:
+    assert isinstance(outcome := Front().outcome(feedback(0, text=None)), Reject)
+    assert outcome.reason == "missing_field"

@@ -30,7 +30,8 @@ _VALUES = {
     "feedback.raw": _object(
         id=_IDS,
         board=st.sampled_from(["product", "api"]),
-        text=st.sampled_from(["Lock frames.", "Dark mode."]),
+        text=st.sampled_from(["Lock frames.", "Dark mode.", "Dark mode.", None]),
+        rating=st.sampled_from([None, 9]),
         author=_AUTHOR,
         revision=st.integers(0, 2),
         deleted=st.booleans(),

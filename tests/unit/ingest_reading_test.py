@@ -169,6 +169,6 @@ def test_stripping_twice_is_stripping_once_or_less(text: str) -> None:
 @pytest.mark.parametrize("step", ["strip_quotes", "address", "display_name"])
 def test_a_megabyte_of_anything_is_done_at_once(piece: str, step: str) -> None:
     text = piece * (1_000_000 // len(piece))
-    started = time.perf_counter()
+    started = time.process_time()
     STEPS[step](text)  # type: ignore[index]  # the parameters are the three steps
-    assert time.perf_counter() - started < 5
+    assert time.process_time() - started < 5

@@ -72,6 +72,8 @@ class PersonEvent:
     """joined, separated: an array of the boards that are told."""
     change: int = 0
     """joined, separated: which change of the person's pointer it is, 1, 2, 3, …"""
+    revision: int = 0
+    """answer: of the piece of feedback that is nothing but a rating."""
 
     def key(self) -> str:
         """Return the record's id."""

@@ -1,12 +1,14 @@
-"""Feedback: submitted, revised, retracted."""
+"""Feedback: submitted, revised, retracted; a rating without a word is its author's answer, and no board's business."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import orjson
+
 from services.common import ids
 from services.common.clock import Micros
-from services.common.events import BoardEvent
+from services.common.events import BoardEvent, PersonEvent
 from services.common.outcome import Drop, Reject
 from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, tell_board, unannounced
 from services.ingest.domain.inputs import Arrival, Feedback
@@ -14,26 +16,31 @@ from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Entry, Subject
 from services.ingest.domain.verdict import Verdict, earlier
 
+_ANSWER = "answer"
+
 
 def decide_feedback(ledger: Ledger, given: Feedback, arrival: Arrival) -> Verdict:
     """Return what *given* becomes on its board, with what it tells of its author first."""
     at = arrival.at if given.occurred_at is None else given.occurred_at
     subject = ledger.subject(given.subject)
     known = earlier(subject, given, arrival)
-    if not isinstance(known, Entry) and subject.entries and subject.entries[-1].place != given.board:
+    if not isinstance(known, Entry) and subject.entries and subject.entries[-1].place not in ("", given.board):
         known = Reject("conflict", "board: this id was published on another board; retract it there and use an id of its own here")
     if isinstance(known, Drop | Reject):
         # An attempt that another worker overtook may have bound aliases; nobody else would ever announce them.
         return unannounced(ledger, given, arrival, at) or known
     entry = _accepted(ledger, given, arrival, known, at)
     news = () if given.deleted else introduction(ledger, given, entry, arrival, at)
+    if entry.kind == _ANSWER:
+        return (*news, _answer(given, entry, arrival, at))
     return (*news, *(_joined(given, link, arrival, at) for link in entry.links), _event(given, entry, arrival, at))
 
 
 def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | None, at: Micros) -> Entry:
     """Return the entry of *given*, and make what follows of it so; on a redelivery it may be so already."""
     subject = ledger.subject(given.subject)
-    entry = known or Entry(given.order, arrival.origin, given.digest, _kind(given, subject), given.board)
+    kind = _kind(given, subject)
+    entry = known or Entry(given.order, arrival.origin, given.digest, kind, "" if kind == _ANSWER else given.board)
     if given.deleted:
         person_id = subject.entries[-1].person_id if known is None and subject.entries else entry.person_id
         entry = replace(entry, person_id=person_id)
@@ -41,7 +48,7 @@ def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | 
         person_id = entry.person_id or _writer(ledger, given, arrival, subject)
         bind_rest(ledger, given.workspace, given.author, person_id, arrival)
         contact = note_contact(ledger, person_id, given.author, at)
-        links = tell_board(ledger, ledger.person(person_id), given.board)
+        links = tell_board(ledger, ledger.person(person_id), given.board) if given.text is not None else ()
         if known is None:
             entry = replace(entry, person_id=person_id, contact=contact, links=links)
     if known is None:
@@ -50,9 +57,12 @@ def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | 
 
 
 def _kind(given: Feedback, subject: Subject) -> str:
-    if given.deleted:
+    was_told = any(entry.kind != _ANSWER for entry in subject.entries)  # the board heard of it
+    if given.deleted or (given.text is None and was_told):
         return "retracted"
-    return "revised" if subject.entries else "submitted"
+    if given.text is None:
+        return _ANSWER
+    return "revised" if was_told else "submitted"
 
 
 def _writer(ledger: Ledger, given: Feedback, arrival: Arrival, subject: Subject) -> str:
@@ -61,6 +71,27 @@ def _writer(ledger: Ledger, given: Feedback, arrival: Arrival, subject: Subject)
     if before is not None and given.author.is_provisional:
         return before
     return resolve(ledger, given.workspace, given.author, arrival)
+
+
+def _answer(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> PersonEvent:
+    rating = given.rating or 0.0
+    return PersonEvent(
+        event_id=ids.event_id(given.workspace, _ANSWER, given.subject, str(given.order)),
+        type="answer",
+        workspace=given.workspace,
+        person_id=entry.person_id or "",
+        source=given.source,
+        occurred_at=at,
+        ingested_at=arrival.at,
+        origin=arrival.origin,
+        name=f"{given.source}_score",
+        answer_json=orjson.dumps(int(rating) if rating.is_integer() else rating).decode(),
+        subject=given.subject,
+        digest=given.digest,
+        has_address=has_address(given.author),
+        brings_contact=entry.contact,
+        revision=given.order,
+    )
 
 
 def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> BoardEvent:

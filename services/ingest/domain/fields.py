@@ -52,14 +52,16 @@ class Fields:
             raise fault("too_long", f"{self._path}{name}: {len(value)} characters; {limit} are allowed")
         return value or None
 
-    def long_text(self, name: str, *, limit: int) -> str | None:
-        """Return the trimmed text of *name*, which is what the record is about; empty and too long are faults of their own."""
+    def long_text(self, name: str, *, limit: int, may_be_empty: bool = False) -> str | None:
+        """Return the trimmed text of *name*, which is what the record is about; too long is a fault, and empty, unless it may be."""
         value = self._body.get(name)
         if value is None:
             return None
         if not isinstance(value, str):
             raise self._wrong(name, "text", value)
         value = value.strip()
+        if not value and may_be_empty:
+            return None
         if not value:
             raise fault("text_empty", f"{self._path}{name}: nothing but white space")
         if len(value) > limit:

@@ -57,7 +57,7 @@ class Feedback(_Input):
     deleted: bool
     author: Author
     text: str | None = None
-    """Absent only where *deleted*."""
+    """Absent where *deleted*, or where there is nothing but a *rating*."""
     occurred_at: Micros | None = None
     rating: float | None = None
     url: str | None = None

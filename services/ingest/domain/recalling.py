@@ -58,8 +58,8 @@ def _recall_board(ledger: Ledger, event: BoardEvent) -> None:
         case "submitted" | "revised" | "retracted":
             entry = Entry(event.revision, event.origin, digest, event.type, event.board, person_id, event.brings_contact)
             ledger.restore(subject, entry)
-            if person_id is not None and event.type != "retracted":
-                _writes_on(ledger, person_id, (event.board,))
+            if person_id is not None:
+                _writes_on(ledger, person_id, () if event.type == "retracted" else (event.board,))
                 _addressed(ledger, person_id, event.has_address, event.occurred_at)
         case "commanded":
             ledger.restore(subject, Entry(0, event.origin, digest, event.type))
@@ -95,9 +95,8 @@ def _recall_contact(ledger: Ledger, event: PersonEvent) -> None:
 def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
     person, at = ledger.person(event.person_id), event.occurred_at
     if event.subject is not None:
-        is_deed = event.type in ("activity", "answer")
-        kind = "activity" if is_deed else event.type
-        entry = Entry(0 if is_deed else at, event.origin, event.digest or "", kind, person_id=event.person_id, contact=event.brings_contact)
+        kind, order = _entered(event, event.subject)
+        entry = Entry(order, event.origin, event.digest or "", kind, person_id=event.person_id, contact=event.brings_contact)
         ledger.restore(event.subject, entry)
     if event.type == "profile" and at > person.profile_at:
         ledger.put(replace(person, profile_at=at))
@@ -106,6 +105,13 @@ def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
         if at > known.get(about, -1):
             ledger.put(replace(person, preferences=tuple(sorted((known | {about: at}).items()))))
     _addressed(ledger, event.person_id, event.has_address, at)
+
+
+def _entered(event: PersonEvent, subject: str) -> tuple[str, int]:
+    """Return the kind and order of the entry that *event* came of: a survey's answer is an activity's, a rating a piece of feedback's."""
+    if event.type == "answer" and subject.startswith(f"{event.workspace}:feedback:"):
+        return "answer", event.revision
+    return ("activity", 0) if event.type in ("activity", "answer") else (event.type, event.occurred_at)
 
 
 def _recall_pointer(ledger: Ledger, event: PersonEvent) -> None:

@@ -32,13 +32,16 @@ def read_feedback(fields: Fields, place: Place, text_limit: int) -> Feedback:
     feedback_id = ids.feedback_id(workspace, channel, external_id)
     revision = fields.whole("revision") or 0
     deleted = fields.flag("deleted") or False
-    text = None if deleted else fields.required("text", fields.long_text("text", limit=text_limit))
+    rating = fields.number("rating")
+    text = None if deleted else fields.long_text("text", limit=text_limit, may_be_empty=rating is not None)
+    if rating is None and not deleted:
+        fields.required("text", text)
     inner = fields.inner("author")
     author = Author() if inner is None else read_author(inner)
     if not author.aliases:
         author = Author((f"{PROVISIONAL}{feedback_id}",), None, author.name)
     occurred_at = fields.moment("occurred_at")
-    rating, url = fields.number("rating"), fields.text("url", limit=URL_LIMIT)
+    url = fields.text("url", limit=URL_LIMIT)
     language = fields.text("language", limit=LANGUAGE_LIMIT)
     return Feedback(
         workspace=workspace,
