@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -18,7 +20,15 @@ from services.console.failures import CommandFailed, ExitCode, reported
 from services.console.segments.evidence import Evidence, read_evidence
 from services.console.segments.html import html_report
 from services.console.segments.preview import preview
-from services.console.segments.printing import matrix_json, preview_json, print_memberships, print_migration, print_preview, print_quality
+from services.console.segments.printing import (
+    matrix_json,
+    preview_json,
+    print_discovery,
+    print_memberships,
+    print_migration,
+    print_preview,
+    print_quality,
+)
 from services.console.segments.quality import quality
 from services.console.show import console, print_json, table
 from services.segmenter.domain.definition import Definition
@@ -145,6 +155,36 @@ def report(  # noqa: PLR0917 - a command's options
             "warnings": found.warnings,
         }
     )
+
+
+@app.command("discover")
+def discover_clusters(
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the draft of a definition there.")] = None,
+    most: Annotated[int, typer.Option("--max", min=2, max=20, help="At most so many clusters.")] = 8,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Look for natural clusters of people and describe them as a draft and personas; nothing is applied."""
+    with reported():
+        discovery = _discovery()
+    found = discovery.discover(_evidence(bootstrap, workspace), SystemClock().now(), most)
+    if out is not None and found.personas:
+        with reported():
+            _write(out, found.draft())
+    if as_json:
+        print_json(asdict(found) | {"note": discovery.NOTE})
+    else:
+        print_discovery(found, discovery.NOTE)
+
+
+def _discovery() -> ModuleType:
+    try:
+        return import_module("services.console.segments.discovery")
+    except ImportError as error:
+        raise CommandFailed(
+            f"{error}; discovery needs scikit-learn: pip install 'groundswell[discovery]'", ExitCode.CONFIGURATION
+        ) from error
 
 
 def _write(path: Path, text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
@@ -13,8 +13,11 @@ from services.common.clock import Micros
 from services.console.segments.history import Migration
 from services.console.segments.preview import Preview, SchemePreview
 from services.console.segments.quality import Quality, SchemeQuality
-from services.console.show import Columns, clipped, console, short, table
+from services.console.show import Columns, clipped, console, fields, short, table
 from services.segmenter.domain.tally import Cell
+
+if TYPE_CHECKING:
+    from services.console.segments.discovery import Discovery
 
 
 def print_preview(found: Preview, titles: Mapping[str, str]) -> None:
@@ -81,6 +84,41 @@ def print_quality(found: Quality, pairs: int = 10) -> None:
             out.print(matrix(f"{scheme.scheme}: {day(found.since)} (rows), {day(found.at)} (columns)", scheme.migration.counts))
     for warning in found.warnings:
         out.print(f"look at {warning}", markup=False)
+
+
+def print_discovery(found: Discovery, note: str) -> None:
+    """Print which numbers of clusters were tried, and what the best ones are like."""
+    out = console()
+    rows = [
+        (
+            c.clusters,
+            f"{c.silhouette:.2f}",
+            f"{c.chance:.2f}",
+            f"{c.stability:.2f}",
+            "best" if c == found.best else "holds" if c.holds else "",
+        )
+        for c in found.candidates
+    ]
+    names = ("clusters", "silhouette", "of chance", "stability")
+    columns: Columns = [*((name, "right") for name in names), ""]
+    out.print(table(f"{found.people:,} people, {len(found.columns)} columns; judged on a third of them", columns, rows))
+    if found.best is None:
+        out.print("No natural clusters: none that come again in another sample and are more than chance; or too few people to tell.")
+        return
+    for persona in found.personas:
+        out.print(
+            fields(
+                f"{persona.name}: {persona.people:,} people ({persona.share:.0%})",
+                {
+                    "when": persona.when,
+                    "the draft": f"{persona.precision:.0%} of whom it takes belong to it; it finds {persona.recall:.0%} (holdout)",
+                    "unlike others": "\n".join(persona.traits),
+                    "asks for": "\n".join(persona.ideas) or None,
+                    "says": "\n".join(persona.quotes) or None,
+                },
+            )
+        )
+    out.print(note, markup=False)
 
 
 _EFFECTS = ("wishes", "revenue", "activity", "rating")
