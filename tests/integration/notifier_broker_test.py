@@ -35,13 +35,13 @@ from services.console.embedded.broker import EmbeddedBroker
 from services.console.embedded.mail import MailSink, Reply
 from tests.conftest import MONGO_URL
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 PARTITIONS = 4
 WORKSPACE, BOARD = "lumora", "product"
 CODEC = Codec(open_schemas(None))
 NOW = 1_750_000_000_000_000
-_PATIENCE_SECONDS = 90
+_PATIENCE_SECONDS = 150
 _CHUNK = 50
 """So many mails may repeat after a kill, at most: what was sent and not yet written down."""
 _BATCH = 500

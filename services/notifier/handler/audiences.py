@@ -28,7 +28,9 @@ async def audiences_of(store: PersonStore, person_ids: Collection[str]) -> Mappi
 
 
 async def families_of(store: BoardStore, ideas: Collection[str]) -> Mapping[str, str]:
-    """Return, for each of *ideas*, the idea that stands for its family."""
+    """Return, for each of *ideas*, the idea that stands for its family; a single one is a family without a question to the store."""
+    if len(ideas) < 2:
+        return {idea: idea for idea in ideas}
     into: dict[str, str] = {}
     frontier = set(ideas)
     while frontier:

@@ -98,11 +98,10 @@ class OutboxHandler:
         return outcomes
 
     async def _take(self, chunk: Sequence[Received[Alert]], deadline: float) -> list[Outcome]:
-        rows = dict(await self._ledger.rows({received.event.alert_id for received in chunk}))
-        acted = {row.alert.person_id for row in rows.values()}
-        audiences = await audiences_of(self._store, acted)
+        audiences = await audiences_of(self._store, {received.event.person_id for received in chunk})
         people = {person.person_id for audience in audiences.values() for person in audience.persons}
-        ledger = {row.alert_id: row for row in await self._ledger.rows_of(people)} | rows
+        people |= audiences.keys()
+        ledger = {row.alert_id: row for row in await self._ledger.rows_of(people)}
         families = await families_of(self._store, {row.alert.idea_id for row in ledger.values()})
         outcomes: dict[int, Outcome] = {}
         places = list(range(len(chunk)))
