@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-import yaml
 from jmespath.exceptions import JMESPathError
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from services.common.errors import ConfigurationError
+from services.common.definition import read_definition
 from services.common.ids import is_slug
 from services.common.topics import load_topics
 from services.ingest.domain.mapping import FieldMapping, RecordMapping, compile_path
@@ -182,44 +180,6 @@ def load_channels(path: Path) -> Channels:
     """Return the channels that *path* defines.
 
     Raises:
-        ConfigurationError: Names the file, the line and the field.
+        ConfigurationError: Names the file, and line and field of everything that is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read ({error}); set GROUNDSWELL_CHANNELS_FILE to the file of channels") from None
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path}:{_mark(error)}: not YAML: {getattr(error, 'problem', None) or error}") from None
-    try:
-        return Channels.model_validate(document)
-    except ValidationError as error:
-        raise ConfigurationError("; ".join(_sentence(path, text, fault) for fault in error.errors())) from None
-
-
-def _mark(error: yaml.YAMLError) -> int:
-    mark = getattr(error, "problem_mark", None)
-    return 1 if mark is None else mark.line + 1
-
-
-def _sentence(path: Path, text: str, fault: Mapping[str, Any]) -> str:
-    line, field = _located(text, fault["loc"])
-    return f"{path}:{line}: {field}: {str(fault['msg']).removeprefix('Value error, ')}"
-
-
-def _located(text: str, place: Sequence[str | int]) -> tuple[int, str]:
-    """Return the line of the nearest node to *place*, and the place's name as people write it."""
-    node = yaml.compose(text, Loader=yaml.SafeLoader)
-    line = 1 if node is None else node.start_mark.line + 1
-    for step in place:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == step), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-            node = node.value[step]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line, ".".join(map(str, place)) or "the file"
+    return read_definition(path, Channels, "GROUNDSWELL_CHANNELS_FILE")

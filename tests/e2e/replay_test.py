@@ -98,6 +98,7 @@ async def _started_anew(world: World, service: str) -> None:
     while True:
         logs = sorted(world.folder.glob(f"{service}-*.log"), key=lambda log: int(log.stem.rpartition("-")[2]))
         said = logs[-1].read_text()
+        assert '"event": "configuration"' not in said, said
         if '"event": "started"' in said:
             assert '"event": "reading_again"' in said
             return
