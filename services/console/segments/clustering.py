@@ -38,6 +38,17 @@ class Candidate:
     """The best silhouette of data of the same columns, each shuffled by itself: what one gets without any groups."""
 
     @property
+    def structure(self) -> str:
+        """What the silhouette amounts to (Kaufman and Rousseeuw 1990)."""
+        return (
+            "weak structure, may be artificial"
+            if self.silhouette < 0.25
+            else "fair structure"
+            if self.silhouette < 0.5
+            else "clear structure"
+        )
+
+    @property
     def holds(self) -> bool:
         """Whether the clusters are there again in another sample, and are more than chance."""
         return self.stability >= _LEAST_STABLE and self.silhouette > self.chance

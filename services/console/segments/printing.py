@@ -95,7 +95,7 @@ def print_discovery(found: Discovery, note: str) -> None:
             f"{c.silhouette:.2f}",
             f"{c.chance:.2f}",
             f"{c.stability:.2f}",
-            "best" if c == found.best else "holds" if c.holds else "",
+            f"best: {c.structure}" if c == found.best else "holds" if c.holds else "",
         )
         for c in found.candidates
     ]

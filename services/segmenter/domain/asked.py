@@ -11,7 +11,7 @@ from services.common.clock import Micros
 from services.segmenter.domain.mentions import Asked
 from services.segmenter.domain.occurrences import Window
 from services.segmenter.domain.recency import DAY
-from services.segmenter.domain.terms import Subject, Test, Value
+from services.segmenter.domain.terms import Subject, Tests, Value
 
 _Z = 1.959963984540054
 """97.5 % of a normal distribution lies below: a 95 % interval."""
@@ -36,7 +36,7 @@ class Asks:
             return None
         return hits / len(inside) if self.measure == "share" else wilson_low(hits, len(inside))
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield each midnight UTC at which a mention enters or leaves the window."""
         if self.window is None:
             return
@@ -59,7 +59,7 @@ class AsksIdea:
         """Return True or False."""
         return any(mention.idea_id in self.ideas for mention in subject.facts.asked.values())
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - a term's shape
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - a term's shape
         """Yield nothing: time does not change it."""
         return iter(())
 

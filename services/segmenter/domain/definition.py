@@ -176,7 +176,8 @@ class Definition:
                 a function of *facts*, *account* and *as_of* alone.
         """
         subject = Subject(facts, account)
-        context = cel.Context(variables=self.variables(subject, as_of))
+        values = [watch.term.value(subject, as_of) for watch in self.watches]
+        context = cel.Context(variables=self.variables(subject, as_of, values))
         segments: dict[str, str] = {}
         since: dict[str, Micros] = {}
         wake: list[Micros] = []
@@ -192,17 +193,16 @@ class Definition:
                     wake.append(until)
                 since[scheme.name] = entered if found == before else as_of
             segments[scheme.name] = found
-        changes = [self._next_change(subject, as_of), *wake]
+        changes = [self._next_change(subject, as_of, values), *wake]
         return Evaluation(segments, since, min((moment for moment in changes if moment is not None), default=None))
 
-    def variables(self, subject: Subject, as_of: Micros) -> dict[str, Any]:
+    def variables(self, subject: Subject, as_of: Micros, values: Sequence[Any]) -> dict[str, Any]:
         """Return the CEL variables of a person as of a moment; what is not known is left out, so that no rule matches by it."""
-        values = ((f"t{number}", watch.term.value(subject, as_of)) for number, watch in enumerate(self.watches))
         found = variables(subject.facts, subject.account, as_of, self.answer_days, self.answer_confidence)
-        return {**found, VARIABLE: {name: value for name, value in values if value is not None}}
+        return {**found, VARIABLE: {f"t{number}": value for number, value in enumerate(values) if value is not None}}
 
-    def _next_change(self, subject: Subject, as_of: Micros) -> Micros | None:
-        found = [watch.next_change(subject, as_of) for watch in self.watches]
+    def _next_change(self, subject: Subject, as_of: Micros, values: Sequence[Any]) -> Micros | None:
+        found = [watch.next_change(subject, as_of, now) for watch, now in zip(self.watches, values, strict=True)]
         if self.recency.used:
             moments = {name: (seen.first_seen, seen.last_seen) for name, seen in subject.facts.activity.items()}
             found.append(self.recency.next_change(moments, as_of))

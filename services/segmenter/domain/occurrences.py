@@ -7,6 +7,7 @@ itself only at midnight UTC, and only where a day with occurrences enters or lea
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -115,22 +116,28 @@ class Totals:
 
 
 def totals(days: Sequence[Bucket], window: Window, today: int) -> Totals:
-    """Return what *window* holds as of *today*."""
-    inside = [bucket for bucket in days if window.holds(bucket[0], today)]
-    return Totals(sum(b[1] for b in inside), sum(b[2] for b in inside), len(inside))
+    """Return what *window* holds as of *today*; *days* ascend."""
+    newest = today - window.ago
+    inside = days[bisect_left(days, (newest - window.length + 1,)) : bisect_left(days, (newest + 1,))]
+    count = units = 0
+    for _, times, amount in inside:
+        count += times
+        units += amount
+    return Totals(count, units, len(inside))
 
 
 def coming(days: Sequence[Bucket], window: Window, today: int) -> Iterator[tuple[int, Totals]]:
     """Yield the days after *today* on which what *window* holds changes by itself, ascending, with what it holds from then on."""
-    changes: dict[int, list[tuple[Bucket, int]]] = {}
-    for bucket in days:
-        enters = bucket[0] + window.ago
-        if enters > today:
-            changes.setdefault(enters, []).append((bucket, 1))
-        if enters + window.length > today:
-            changes.setdefault(enters + window.length, []).append((bucket, -1))
+    newest = today - window.ago
+    leaving, entering = bisect_left(days, (newest - window.length + 1,)), bisect_left(days, (newest + 1,))
     held = totals(days, window, today)
-    for day in sorted(changes):
-        for bucket, sign in changes[day]:
-            held = held.plus(bucket, sign)
-        yield day, held
+    while leaving < len(days):
+        leaves = days[leaving][0] + window.ago + window.length
+        enters = days[entering][0] + window.ago if entering < len(days) else leaves
+        if enters <= leaves and entering < len(days):
+            held = held.plus(days[entering], 1)
+            entering += 1
+        if leaves <= enters:
+            held = held.plus(days[leaving], -1)
+            leaving += 1
+        yield min(enters, leaves), held

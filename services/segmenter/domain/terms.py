@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import floor
 from typing import Any, Literal, Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.segmenter.domain.facts import Facts
-from services.segmenter.domain.occurrences import UNITS, Activity, Totals, Window, coming, merged, totals
+from services.segmenter.domain.occurrences import UNITS, Activity, Bucket, Totals, Window, coming, merged, totals
 from services.segmenter.domain.recency import DAY, days_since
 
 Value: TypeAlias = Any
@@ -35,6 +35,15 @@ class Subject:
     facts: Facts
     account: Mapping[str, Any]
     """The CEL variable of that name."""
+    memo: dict[Any, Any] = field(default_factory=dict, compare=False)
+    """What terms found out already, for other terms that need the same."""
+
+    def days(self, names: tuple[str, ...]) -> tuple[Bucket, ...]:
+        """Return the days of the activities called *names* as if they were one."""
+        found: tuple[Bucket, ...] | None = self.memo.get(names)
+        if found is None:
+            found = self.memo[names] = merged([activity.days for activity in occurrences(self.facts, names)])
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +58,20 @@ class Test:
         return _COMPARE[self.operator](value, self.literal) if isinstance(value, int | float) else value
 
 
+Tests: TypeAlias = tuple[Test | None, ...]
+"""All that rules compare a term with. None stands for another use: every change of the value matters."""
+
+
 class Term(Protocol):
     """One question about a person."""
 
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return the answer as of a moment."""
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:
         """Yield when the answer changes by itself after *as_of*, ascending, and to what.
 
-        With *test*, changes that cannot alter its result may be left out.
+        Changes that alter the result of none of *tests* may be left out.
         """
 
 
@@ -67,19 +80,16 @@ class Watch:
     """A term with all that a definition does with it."""
 
     term: Term
-    tests: tuple[Test | None, ...]
-    """None stands for a use other than a comparison with a number: every change of the value matters."""
+    tests: Tests
 
-    def next_change(self, subject: Subject, as_of: Micros) -> Micros | None:
-        """Return the earliest moment after *as_of* at which time alone changes what a rule sees of the term; None where it cannot."""
-        found = [moment for test in self.tests if (moment := self._next(test, subject, as_of)) is not None]
-        return min(found, default=None)
+    def next_change(self, subject: Subject, as_of: Micros, now: Value) -> Micros | None:
+        """Return the earliest moment after *as_of* at which time alone changes what a rule sees of the term; None where it cannot.
 
-    def _next(self, test: Test | None, subject: Subject, as_of: Micros) -> Micros | None:
-        now = self.term.value(subject, as_of)
-        seen = now if test is None else test.of(now)
-        for moment, value in self.term.future(subject, as_of, test):
-            if (value if test is None else test.of(value)) != seen:
+        *now* is the term's value as of that moment.
+        """
+        seen = [now if test is None else test.of(now) for test in self.tests]
+        for moment, value in self.term.future(subject, as_of, self.tests):
+            if [value if test is None else test.of(value) for test in self.tests] != seen:
                 return moment
         return None
 
@@ -94,16 +104,15 @@ class Amount:
 
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return the count (whole), the sum (of amounts), or the days (whole)."""
-        found = occurrences(subject.facts, self.names)
         if self.window is None:
+            found = occurrences(subject.facts, self.names)
             return sum(a.count for a in found) if self.measure == "count" else sum(a.units for a in found) / UNITS
-        return self._of(totals(merged([a.days for a in found]), self.window, as_of // DAY))
+        return self._of(totals(subject.days(self.names), self.window, as_of // DAY))
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield each midnight UTC at which a day enters or leaves the window."""
         if self.window is not None:
-            days = merged([a.days for a in occurrences(subject.facts, self.names)])
-            for day, held in coming(days, self.window, as_of // DAY):
+            for day, held in coming(subject.days(self.names), self.window, as_of // DAY):
                 yield day * DAY, self._of(held)
 
     def _of(self, held: Totals) -> Value:
@@ -123,7 +132,7 @@ class Kinds:
         found = occurrences(subject.facts, self.names)
         return sum(any(self.window.holds(bucket[0], today) for bucket in activity.days) for activity in found)
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield each midnight UTC at which a day of any of them enters or leaves the window."""
         found = occurrences(subject.facts, self.names)
         days = {day for activity in found for day, _ in coming(activity.days, self.window, as_of // DAY)}
@@ -143,15 +152,17 @@ class Age:
         seen = self._seen(subject)
         return None if seen is None else days_since(seen, as_of)
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:
-        """Yield the next step; with *test* the steps around its number, which alone can alter it."""
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:
+        """Yield the next step, and the steps around the numbers of *tests*, which alone can alter them."""
         seen = self._seen(subject)
         if seen is None:
             return
         passed = days_since(seen, as_of)
-        steps = [passed + 1] if test is None else [day for day in (floor(test.literal), floor(test.literal) + 1) if day > passed]
-        for day in steps:
-            yield seen + day * DAY, day
+        steps = {passed + 1} if None in tests else set[int]()
+        steps |= {floor(test.literal) + more for test in tests if test is not None for more in (0, 1)}
+        for day in sorted(steps):
+            if day > passed:
+                yield seen + day * DAY, day
 
     def _seen(self, subject: Subject) -> Micros | None:
         found = occurrences(subject.facts, self.names)
@@ -178,7 +189,7 @@ class Answered:
             return None
         return given.value if self.part == "value" else given.certainty < 1
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield the moment at which the answer expires."""
         given = subject.facts.answers.get(self.question)
         if self.days is not None and given is not None and as_of < given.answered_at + self.days * DAY:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from services.common.clock import Micros
-from services.segmenter.domain.facts import Facts
 from services.segmenter.domain.occurrences import UNITS, Activity, Totals, Window, coming, totals
 from services.segmenter.domain.recency import DAY, days_since
-from services.segmenter.domain.terms import Subject, Test, Value, occurrences
+from services.segmenter.domain.terms import Subject, Tests, Value, occurrences
 
 _CELLS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("champions", ("54", "55")),
@@ -68,22 +67,33 @@ class Grid:
     least_days: int = 0
     """Since the first purchase: before it there are no scores."""
 
-    def scores(self, facts: Facts, as_of: Micros) -> Scores | None:
+    def scores(self, subject: Subject, as_of: Micros) -> Scores | None:
         """Return the scores as of a moment; None below the minimum of data."""
-        one = _together(occurrences(facts, self.names))
-        return None if one is None else self._scores(one, totals(one.days, self.window, as_of // DAY), as_of)
+        if (self, as_of) not in subject.memo:
+            one = _together(occurrences(subject.facts, self.names))
+            found = None if one is None else self._scores(one, totals(one.days, self.window, as_of // DAY), as_of)
+            subject.memo[self, as_of] = found
+        return subject.memo[self, as_of]  # type: ignore[no-any-return]
 
-    def future(self, facts: Facts, as_of: Micros) -> Iterator[tuple[Micros, Scores | None]]:
-        """Yield, ascending, each moment after *as_of* at which time can change the scores, and the scores from then on."""
-        one = _together(occurrences(facts, self.names))
-        if one is None:
-            return
+    def future(self, subject: Subject, as_of: Micros) -> list[tuple[Micros, Scores | None]]:
+        """Return, ascending, each moment after *as_of* at which time can change the scores, and the scores from then on."""
+        key = (self, as_of, "future")
+        if key not in subject.memo:
+            one = _together(occurrences(subject.facts, self.names))
+            subject.memo[key] = [] if one is None else list(self._future(one, as_of))
+        return subject.memo[key]  # type: ignore[no-any-return]
+
+    def _future(self, one: Activity, as_of: Micros) -> Iterator[tuple[Micros, Scores | None]]:
         held = totals(one.days, self.window, as_of // DAY)
+        last = self._scores(one, held, as_of)
         steps = {day * DAY: then for day, then in coming(one.days, self.window, as_of // DAY)}
         aging = [one.last_seen + cut for cut in self.recency] + [one.first_seen + self.least_days * DAY]
         for moment in sorted({*steps, *(moment for moment in aging if moment > as_of)}):
             held = steps.get(moment, held)
-            yield moment, self._scores(one, held, moment)
+            scores = self._scores(one, held, moment)
+            if scores != last:
+                yield moment, scores
+                last = scores
 
     def _scores(self, one: Activity, held: Totals, as_of: Micros) -> Scores | None:
         if one.count < self.least_count or days_since(one.first_seen, as_of) < self.least_days:
@@ -101,11 +111,11 @@ class RfmPart:
 
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return the score as of a moment."""
-        return self._of(self.grid.scores(subject.facts, as_of))
+        return self._of(self.grid.scores(subject, as_of))
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield when time can change it."""
-        for moment, scores in self.grid.future(subject.facts, as_of):
+        for moment, scores in self.grid.future(subject, as_of):
             yield moment, self._of(scores)
 
     def _of(self, scores: Scores | None) -> Value:
@@ -137,7 +147,7 @@ class Clv:
         one = _together(occurrences(subject.facts, self.names))
         return None if one is None else self._of(self._monthly(totals(one.days, self.window, as_of // DAY)))
 
-    def future(self, subject: Subject, as_of: Micros, test: Test | None) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
+    def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield each midnight UTC at which purchases enter or leave the window."""
         one = _together(occurrences(subject.facts, self.names)) if self.names else None
         if one is not None:
