@@ -39,7 +39,7 @@ def read_definition(path: Path, model: type[M], variable: str) -> M:
 def _sentence(path: Path, tree: Any, fault: Mapping[str, Any]) -> str:
     place = fault["loc"]
     message = str(fault["msg"]).removeprefix("Value error, ")
-    return f"{path}:{_line_of(tree, place)}: {'.'.join(map(str, place)) or 'the file'}: {message}"
+    return f"{path}:{_line_of(tree, place)}: {'.'.join(map(str, place)) or 'file'}: {message}"
 
 
 def _line_of(tree: Any, place: Sequence[str | int]) -> int:

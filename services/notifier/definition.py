@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from services.common.errors import ConfigurationError
+from services.common.definition import read_definition
 from services.common.ids import is_slug
 
 
@@ -38,36 +37,6 @@ def load_notifications(path: Path) -> Notifications:
     """Return the definition in *path*.
 
     Raises:
-        ConfigurationError: Names file, line and field.
+        ConfigurationError: Names the file, and line and field of everything that is wrong.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        tree = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}; GROUNDSWELL_NOTIFICATIONS_FILE names it") from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = 1 if mark is None else mark.line + 1
-        raise ConfigurationError(f"{path}:{line}: not YAML: {getattr(error, 'problem', None) or error}") from error
-    try:
-        return Notifications.model_validate(content)
-    except ValidationError as error:
-        fault = error.errors()[0]
-        place = fault["loc"]
-        raise ConfigurationError(f"{path}:{_line_of(tree, place)}: {'.'.join(map(str, place)) or 'file'}: {fault['msg']}") from error
-
-
-def _line_of(tree: Any, place: tuple[int | str, ...]) -> int:
-    """Return the line (1 first) of *place*, or of the nearest node above it that exists."""
-    line: int = 1 if tree is None else tree.start_mark.line + 1
-    for step in place:
-        found = None
-        if isinstance(tree, yaml.MappingNode):
-            found = next(((key, value) for key, value in tree.value if key.value == str(step)), None)
-        elif isinstance(tree, yaml.SequenceNode) and isinstance(step, int) and step < len(tree.value):
-            found = (tree.value[step], tree.value[step])
-        if found is None:
-            break
-        line, tree = found[0].start_mark.line + 1, found[1]
-    return line
+    return read_definition(path, Notifications, "GROUNDSWELL_NOTIFICATIONS_FILE")

@@ -73,7 +73,7 @@ def test_a_mapping_finds_constants_prefixes_and_paths(tmp_path: Path) -> None:
         ("    adapter: canonical\n", "", 3, "channels.0"),
         ("topic: feedback.raw.forum", "topic: people.raw", 6, "channels.1.topic"),
         ("topic: feedback.raw.forum", "topic: a b", 6, "channels.1.topic"),
-        ("topic: feedback.raw.forum", "topic: feedback.raw", 1, "the file"),
+        ("topic: feedback.raw.forum", "topic: feedback.raw", 1, "file"),
         ("    workspace: lumora", "    named: [x]\n    workspace: lumora", 6, "channels.1"),
         ("channels:", "chanels:", 2, "chanels"),
     ],
@@ -93,7 +93,7 @@ def test_what_is_no_yaml_is_named_by_its_line(tmp_path: Path, text: str, line: i
 
 @pytest.mark.parametrize("text", ["", "[]", "just text"])
 def test_another_document_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"channels\.yaml:1: the file: "):
+    with pytest.raises(ConfigurationError, match=r"channels\.yaml:1: file: "):
         _load(tmp_path, text)
 
 
