@@ -140,6 +140,7 @@ class Worker:
             _spare_collector()
             log.info("started", topics=topics)
             await self._steps(loop, wiring.tick)
+            await loop.on_revoked()  # who ends on purpose leaves nothing behind for the next one to suspect
         finally:
             await source.stop()
             await sink.stop()
