@@ -148,6 +148,14 @@ async def test_a_dwell_ends_by_a_tick_as_of_its_own_moment(tmp_path: Path) -> No
     ]
 
 
+async def test_nobody_is_held_where_a_history_that_comes_late_led_through(tmp_path: Path) -> None:
+    segmenter = Segmenter(define(tmp_path, DWELL))
+    days = (9, 9, 1, 1)
+    uses = [person_event(2 + n, "activity", ANN, START, occurred_at=START - day * DAY, name="use") for n, day in enumerate(days)]
+    await told(segmenter, person_event(1, "profile", ANN, START), *uses)
+    assert [change.segment for change in segmenter.events(SegmentTransition)] == ["away", "calm", "busy"]
+
+
 ACCOUNTS = """
 version: "1"
 schemes:

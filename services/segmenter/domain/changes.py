@@ -128,18 +128,18 @@ def _catch_up(state: PersonState, world: World, as_of: Micros) -> Iterator[Fact]
 def _evaluated(state: PersonState, world: World, why: Why) -> Iterator[Fact]:
     """Evaluate the person anew; yield transitions and row."""
     facts, previous = state.together(), state.segments
-    _evaluate(state, facts, world, why.as_of)
+    _evaluate(state, facts, world, why.as_of, why.occurred_at if why.cause in ("activity", "attribute") else None)
     if state.segments is not None and state.segments is not previous:
         yield from _transitions(state, previous or {}, world, why)
     yield from _row(state, facts, previous, world)
 
 
-def _evaluate(state: PersonState, facts: Facts, world: World, as_of: Micros) -> None:
+def _evaluate(state: PersonState, facts: Facts, world: World, as_of: Micros, news_at: Micros | None = None) -> None:
     _choose_account(state, facts, world)
     state.next_check_at = None
     if state.pointer is None and facts.profile is not None:
         account = {} if state.account is None else state.account.variables()
-        found = world.definition.evaluate_person(facts, account, as_of, Held(state.segments or {}, state.since))
+        found = world.definition.evaluate_person(facts, account, as_of, Held(state.segments or {}, state.since), news_at)
         state.segments, state.since, state.next_check_at = found.segments, found.since, found.next_check_at
     elif state.pointer is None and state.segments is not None:
         state.segments = world.definition.unknown()

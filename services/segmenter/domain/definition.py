@@ -165,7 +165,9 @@ class Definition:
         bare = not variables.get("account")
         return {s.name: UNKNOWN if bare and s.scope == "account" else s.segment(context) for s in self.schemes}
 
-    def evaluate_person(self, facts: Facts, account: Mapping[str, Any], as_of: Micros, held: Held) -> Evaluation:
+    def evaluate_person(
+        self, facts: Facts, account: Mapping[str, Any], as_of: Micros, held: Held, news_at: Micros | None = None
+    ) -> Evaluation:
         """Return the memberships of a person as of a moment.
 
         Args:
@@ -174,6 +176,8 @@ class Definition:
             as_of: The moment; days of windows are UTC days.
             held: The memberships until then. Only schemes with hysteresis, `after` or a minimum dwell look at them: all others are
                 a function of *facts*, *account* and *as_of* alone.
+            news_at: When that happened which is the news, if anything is. What happened before a segment was entered corrects the entering:
+                no dwell holds against it. So nobody is held where a history that is read for the first time led through.
         """
         subject = Subject(facts, account)
         values = [watch.term.value(subject, as_of) for watch in self.watches]
@@ -188,7 +192,8 @@ class Definition:
             if scheme.has_memory:
                 entered = held.since.get(scheme.name, as_of)
                 until = scheme.stays_until(before, entered)
-                if before is not None and found != before and as_of < until and found != UNKNOWN:
+                is_move = news_at is None or news_at >= entered
+                if before is not None and found not in (before, UNKNOWN) and as_of < until and is_move:
                     found = before
                     wake.append(until)
                 since[scheme.name] = entered if found == before else as_of
