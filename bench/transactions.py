@@ -59,7 +59,13 @@ async def _delays(delivery: str, bootstrap: str, name: str, *, replication: int,
     await prepare(bootstrap, name, f"{name}-out", 1, replication)
     command = ["--bootstrap", bootstrap, "--source", name, "--target", f"{name}-out", "--group", name, "--events", "1000000000"]
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bench.worker_loops.ours", *command, env={**os.environ, DELIVERY: delivery}, stderr=asyncio.subprocess.DEVNULL
+        sys.executable,
+        "-m",
+        "bench.worker_loops.ours",
+        *command,
+        env={**os.environ, DELIVERY: delivery},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
     )
     consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", auto_offset_reset="earliest")
     await consumer.start()
