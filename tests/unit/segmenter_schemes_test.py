@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from services.common.events import SegmentTransition
-from services.common.paths import EXAMPLES
+from services.common.paths import EXAMPLES, ROOT
 from services.segmenter.domain.definition import Definition, Held
 from services.segmenter.domain.facts import Facts
 from services.segmenter.domain.loading import load_definition
@@ -34,6 +34,11 @@ def segments(
     facts = facts or Facts()
     facts.learn(person_event(1, "profile", ANN, NOON, traits_json=orjson.dumps(traits or {}).decode()))
     return ready_made(name).evaluate_person(facts, account or {}, NOON, Held()).segments
+
+
+def test_the_example_in_the_documentation_is_valid(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "SEGMENTS.md").read_text().split("```yaml\n")[1].split("```")[0]
+    assert [scheme.name for scheme in define(tmp_path, text).schemes] == ["engagement", "likes.export"]
 
 
 def test_there_are_the_nine_schemes_of_the_practice() -> None:
