@@ -35,7 +35,8 @@ BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
 """An Apache Kafka to measure on instead of the embedded broker; its topics are made anew."""
 PARTITIONS = 4
 _MODELS = MODELS.absolute()
-_READY_SECONDS = 600.0
+_READY_SECONDS = 1_800.0
+"""A worker whose store is new reads back what was said before it is ready."""
 _POLL_SECONDS = 0.05
 _HERTZ = os.sysconf("SC_CLK_TCK")
 _FIELDS_BEFORE_UTIME = 11
