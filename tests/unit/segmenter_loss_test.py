@@ -8,15 +8,19 @@ from copy import deepcopy
 import pytest
 from hypothesis import HealthCheck, given, settings
 
+from services.common.errors import TransientError
 from services.common.events import EnrichedFeedback, PersonEvent, SegmenterWork, SegmentTransition
+from services.common.ids import account_id
+from services.common.outcome import Emit
 from services.segmenter.domain import inputs
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.person import PersonState
 from tests.unit.segmenter_history import History, Truth
 from tests.unit.segmenter_laws_test import LENGTHS, SEEDS, interleaved, present
 from tests.unit.segmenter_mortal import Mortal
-from tests.unit.segmenter_world import DAY, START, WORKSPACE, define, person_event
+from tests.unit.segmenter_world import DAY, START, WORKSPACE, Board, account, define, person_event, told
 
+_ANN = f"{WORKSPACE}:person:ann"
 _SLOW = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 
 
@@ -105,6 +109,71 @@ async def test_what_the_broker_has_removed_cannot_be_repeated_and_the_states_are
     await _finish(segmenter, chance)
     segmenter.check_versions()
     _check_states(segmenter, history, definition)
+
+
+async def _of_acme(segmenter: Mortal, changes: int) -> None:
+    """Let Ann of Acme be known, whose revenue changes so often: her card has as many versions more than her row."""
+    profile = person_event(1, "profile", _ANN, START, account_id=account_id(WORKSPACE, "acme"))
+    await told(segmenter, account("acme", 1, mrr_cents=100), profile)
+    await told(segmenter, *(account("acme", version, mrr_cents=100 * version) for version in range(2, 2 + changes)))
+
+
+async def test_notes_of_a_lost_store_are_void(definition: Definition) -> None:
+    segmenter = Mortal(definition)
+    segmenter.publish(Board().link("f1", _ANN, "i1"))
+    await _of_acme(segmenter, 9)
+    segmenter.lose()
+    assert await segmenter.recall()
+    await segmenter.drain()
+    assert segmenter.demand()["i1"]["mrr_cents"] == 1_000
+    await told(segmenter, account("acme", 20, mrr_cents=7))
+    assert segmenter.demand()["i1"]["mrr_cents"] == 7
+
+
+@pytest.mark.parametrize("changes", range(9))
+async def test_a_transition_whose_row_was_not_published_is_not_said_again_with_other_content(definition: Definition, changes: int) -> None:
+    segmenter = Mortal(definition)
+    await _of_acme(segmenter, changes)
+    segmenter.publish(person_event(2, "profile", _ANN, START + 1, traits_json='{"role":"designer"}'))
+    (place,) = segmenter.unread()
+    (outcome,) = await segmenter.handle(segmenter.topics[place][-1:])
+    assert isinstance(outcome, Emit)
+    for output in outcome.outputs:
+        if output.topic == SegmentTransition.TOPIC:
+            segmenter.emit(output)
+    segmenter.publish(person_event(3, "profile", _ANN, START + 2, account_id=account_id(WORKSPACE, "acme"), traits_json='{"role":"cook"}'))
+    segmenter.lose()
+    assert await segmenter.recall()
+    await segmenter.ticks()
+    segmenter.check_facts()
+    roles = [change.segment for change in segmenter.events(SegmentTransition) if change.scheme == "role"]
+    assert roles == ["other", "designer", "other"]
+
+
+async def test_two_workers_may_complete_one_store(definition: Definition) -> None:
+    chance = random.Random(6)
+    history = History(chance, 60)
+    segmenter = Mortal(definition)
+    segmenter.publish(*history.events)
+    await segmenter.drain()
+    segmenter.lose()
+    other = Mortal(definition, segmenter.stores, segmenter.clock, segmenter.topics, birth=segmenter.birth)
+    workers = [segmenter, other]
+    runs = [worker.recalling(7) for worker in workers]
+    while not segmenter.birth.born:
+        turn = chance.randrange(2)
+        try:
+            await anext(runs[turn])
+        except StopAsyncIteration:
+            await segmenter.birth.mark_born()
+        except TransientError:  # the other one was faster: once more from the beginning
+            runs[turn] = workers[turn].recalling(7)
+    segmenter.begin_again()
+    await _finish(segmenter, chance)
+    segmenter.check_facts()
+    _check_states(segmenter, history, definition)
+    with pytest.raises(TransientError):
+        await anext(other.recalling(7))
 
 
 async def test_an_input_that_kills_its_handler_is_left_to_it_but_not_every_input(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
 
 from services.common.events import Account, EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition
 from services.common.outcome import Emit
@@ -26,20 +27,30 @@ class Mortal(Segmenter):
 
     async def recall(self, batch: int = 500, batches: int | None = None) -> bool:
         """Complete a new store and begin again with every input; False where it ends after *batches* already."""
+        async for _ in self.recalling(batch):
+            if batches is not None:
+                batches -= 1
+                if batches <= 0:
+                    return False
+        await self.birth.mark_born()
+        self.begin_again()
+        return True
+
+    async def recalling(self, batch: int) -> AsyncIterator[None]:
+        """Complete a new store batch by batch."""
         assert self.memory is not None
         for topic in self.memory.topics:
             for place in sorted(place for place in self.topics if place[0] == topic):
                 records = self.topics[place]
                 for start in range(0, len(records), batch):
-                    if batches is not None and batches <= 0:
-                        return False
                     await self.memory.recall(topic, records[start : start + batch])
-                    batches = None if batches is None else batches - 1
+                    yield
+
+    def begin_again(self) -> None:
+        """Read every input again."""
         self.read.clear()
         self.given.clear()
-        await self.birth.mark_born()
         self.restart()
-        return True
 
     async def come_back(self, chance: random.Random) -> None:
         """Complete a new store, now and then with a crash or another loss in the middle."""

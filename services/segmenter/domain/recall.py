@@ -37,6 +37,8 @@ def _said(state: PersonState) -> Said:
 
 
 def _take_in(state: PersonState, at: Micros, world: World) -> None:
+    """Hold the person against it, unless boards know the person already: then this was done before a crash."""
     at = max(at, state.evaluated_at)
     state.position += 1
-    reconcile(state, world, Why("attribute", None, at, at))
+    if not state.together().boards:
+        reconcile(state, world, Why("attribute", None, at, at))

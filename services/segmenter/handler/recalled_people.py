@@ -74,7 +74,6 @@ class RecalledPeople:
             if is_new:
                 person.entries[input_id] = Entry(input_id, origin, position, dump(facts))
         await self._save(people)
-        await self._enroll(people)
 
     async def _spread(
         self, person: Person, followed: str | None, received: PersonEvent | SegmenterWork, people: dict[str, Person]
@@ -111,15 +110,12 @@ class RecalledPeople:
         return told
 
     async def _save(self, people: dict[str, Person]) -> None:
+        """Save who changed, after their accounts know them: who was saved before is not looked at again after a crash."""
         changed = [p for p in people.values() if p.state.position != (0 if p.before is None else p.before.position)]
+        profiles = [(p.state.person_id, p.state.together().profile) for p in changed]
+        await self._accounts.enroll([(known.account_id, name) for name, known in profiles if known is not None and known.account_id])
         if changed:
             await self._documents.save([self._people.change(p.before, p.state, tuple(p.entries.values())) for p in changed])
-
-    async def _enroll(self, people: dict[str, Person]) -> None:
-        profiles = [(person_id, person.state.together().profile) for person_id, person in people.items()]
-        await self._accounts.enroll(
-            [(profile.account_id, name) for name, profile in profiles if profile is not None and profile.account_id is not None]
-        )
 
 
 def _versions(members: Members) -> dict[str, int]:
