@@ -50,7 +50,7 @@ class Database:
         return await self._call(lambda: query(self._opened()))
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *change* in one transaction, durable when this returns; an exception rolls it back."""
+        """Run *change* in one transaction, durable when this returns; an exception rolls it back. A cursor comes back closed."""
 
         def transaction() -> T:
             connection = self._opened()
@@ -62,6 +62,8 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+            if isinstance(result, sqlite3.Cursor):
+                result.close()  # dying open on another thread, it would reset its statement, whoever runs that by then
             return result
 
         return await self._call(transaction)
