@@ -87,6 +87,11 @@ class BoardView:
             "idea_id": idea.idea_id,
             "root_id": idea.root_id,
             "title": idea.title,
+            "quote": idea.quote,
+            "keywords": (idea.keywords or "").split(),
+            "trend": idea.trend,
+            "people_4_weeks": idea.people_4_weeks,
+            "people_4_weeks_before": idea.people_4_weeks_before,
             "status": idea.status,
             "people": idea.people,
             "accounts": 0 if demand is None else demand.accounts,
@@ -127,6 +132,26 @@ class BoardView:
             Explanation(decision, [Weighed.of(entry, self.ideas, said) for entry in candidates_of(decision) if "idea" in entry])
             for decision in by_event[names.get(event, event)]
         ]
+
+    def open_suggestions(self) -> list[Decision]:
+        """Return the suggestions that are still to be answered, likeliest first, then the proposed splits, worst fit first."""
+        links, found = self.links(), dict[tuple[str | None, str | None], Decision]()
+        for decision in self.decisions:
+            if decision.type == "suggested":
+                found[decision.idea_id, decision.other_idea_id] = decision
+            elif decision.type in ("accepted", "dismissed"):
+                found.pop((decision.idea_id, decision.other_idea_id), None)
+            elif decision.type == "split" and decision.other_idea_id is not None:
+                found.pop((links.root(decision.other_idea_id), None), None)
+        splits = [made for made in found.values() if made.other_idea_id is None]
+        pairs = [made for made in found.values() if made.other_idea_id is not None]
+        pairs = [made for made in pairs if links.root(made.idea_id or "") != links.root(made.other_idea_id or "")]
+        return sorted(pairs, key=lambda made: -(made.score or 0.0)) + sorted(splits, key=lambda made: made.score or 0.0)
+
+    def title_of(self, idea_id: str | None) -> str:
+        """Return the title of *idea_id*; nothing where it is not known."""
+        idea = self.ideas.get(idea_id or "")
+        return "" if idea is None else idea.title
 
     def merged_into(self, idea_id: str) -> list[str]:
         """Return the ideas whose pointers end at *idea_id*."""

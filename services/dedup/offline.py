@@ -15,6 +15,7 @@ from services.common import ids
 from services.common.events import BoardEvent, Decision, Idea
 from services.common.ids import board_key
 from services.dedup.adapters.encoder import open_encoder
+from services.dedup.answering import Adviser
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide, missing_fields
 from services.dedup.domain.policy import PolicyOf, balanced
@@ -44,8 +45,12 @@ def cluster(texts: Iterable[tuple[str, str]], *, encoder: Encoder, workspace: st
     return cluster_events(_events(texts, workspace, board), encoder=encoder)
 
 
-def cluster_events(events: Iterable[BoardEvent], *, encoder: Encoder, policy_of: PolicyOf = balanced) -> Clustering:
+def cluster_events(
+    events: Iterable[BoardEvent], *, encoder: Encoder, policy_of: PolicyOf = balanced, adviser: Adviser | None = None
+) -> Clustering:
     """Take the decisions that the service takes for *events* of ``board.events``, in their order; ids and bytes are its own.
+
+    After each event *adviser* may give commands.
 
     Raises:
         ValueError: An event lacks a field that its type needs; the service dead-letters it.
@@ -65,8 +70,12 @@ def cluster_events(events: Iterable[BoardEvent], *, encoder: Encoder, policy_of:
         if board.position_of(event.event_id) is not None:
             continue
         entry = decide(board, event, f"offline/0/{place}", lambda text: encoder.encode([text])[0])
-        decisions.extend(entry.decisions)
-        ideas.update((idea.idea_id, idea) for idea in entry.ideas)
+        entries = [entry]
+        for number, advice in enumerate(() if adviser is None else adviser(board, event)):
+            entries.append(decide(board, advice, f"offline/1/{place}.{number}", lambda text: encoder.encode([text])[0]))
+        for entry in entries:
+            decisions.extend(entry.decisions)
+            ideas.update((idea.idea_id, idea) for idea in entry.ideas)
         if event.feedback_id is not None and event.external_id is not None:
             names.setdefault(event.feedback_id, (key, event.external_id))
     labels = [

@@ -64,3 +64,14 @@ def test_a_command_is_explained_by_who_gave_it(view: BoardView) -> None:
 def test_an_unknown_event_is_no_event(view: BoardView) -> None:
     with pytest.raises(CommandFailed, match="no event or feedback"):
         view.explained("nothing")
+
+
+def test_suggestions_are_listed_until_they_are_answered() -> None:
+    events = [submitted(1, "dark mode please export"), submitted(2, "dark mode")]
+    asked = cluster_events(events, encoder=FakeEncoder())
+    answer = command(3, "dismiss", idea_id=idea_name(2), other_idea_id=idea_name(1))
+    answered = cluster_events([*events, answer], encoder=FakeEncoder())
+
+    (suggested,) = BoardView({idea.idea_id: idea for idea in asked.ideas}, {}, asked.decisions).open_suggestions()
+    assert (suggested.idea_id, suggested.other_idea_id) == (idea_name(2), idea_name(1))
+    assert BoardView({}, {}, answered.decisions).open_suggestions() == []

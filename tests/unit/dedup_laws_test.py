@@ -196,7 +196,7 @@ def _recount(decisions: Sequence[Decision]) -> tuple[dict[str, tuple[str, str, i
                 links[feedback] = (idea, decision.person_id or "", decision.occurred_at)
             case "unlinked":
                 del links[feedback]
-            case "moved":
+            case "moved" | "split":
                 links[feedback] = (idea, *links[feedback][1:])
             case "merged":
                 pointers[idea] = decision.other_idea_id or ""

@@ -113,6 +113,16 @@ class Idea:
     """How many ideas point at this one, directly or through others."""
     release_id: str | None = None
     release_name: str | None = None
+    quote: str | None = None
+    """The text that is nearest to all others of the idea, cut at 280 characters."""
+    keywords: str | None = None
+    """Up to four words that set it apart from the board's other ideas, most telling first, with blanks between."""
+    trend: str = ""
+    """``new`` (first asked for within four weeks), ``growing``, ``steady`` or ``fading``, by the latest moment of the board."""
+    people_4_weeks: int = 0
+    """Persons who asked for it in the four weeks up to that moment's."""
+    people_4_weeks_before: int = 0
+    """The same of the four weeks before these."""
 
     def key(self) -> str:
         """Return the idea's id."""

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from functools import partial
 from operator import attrgetter
 from typing import Annotated, Any
 
 import typer
 
-from services.common.events import Decision
-from services.console.board import candidates_of, find, segments_line
+from services.console.board import find, segments_line
 from services.console.cluster import Cluster
 from services.console.commanding import Commanded, command, set_status
 from services.console.context import AsJson, Board, Bootstrap, Workspace, on_cluster
 from services.console.ideas import BoardView, Explanation, read_board
 from services.console.show import Columns, clipped, console, fields, print_json, short, table
+from services.console.telling import answer, decision_as_json, part, score_line, trend_line
 
 app = typer.Typer(help="The ideas of a board.", no_args_is_help=True)
 
@@ -84,14 +84,15 @@ def show(
     view, found = on_cluster(bootstrap, work)
     links = view.links_of(found)
     if as_json:
-        print_json({**view.summary(found), "merged": view.merged_into(found), "feedback": [_as_json(link) for link in links]})
+        print_json({**view.summary(found), "merged": view.merged_into(found), "feedback": [decision_as_json(link) for link in links]})
         return
     entry = view.summary(found)
     segments = {f"by {scheme}": segments_line(entry["segments"], scheme) for scheme in entry["segments"]}
     merged = ", ".join(short(other) for other in view.merged_into(found)) or None
     shown = {name: entry[name] for name in ("idea_id", "status", "people", "accounts", "mentions", "mrr")}
-    console().print(fields(entry["title"], {**shown, **segments, "merged in": merged, "release": entry["release"]}))
-    rows = [(link.source, link.external_id, clipped(link.text or "", 90), link.method, _score(link)) for link in links]
+    about = {"quote": entry["quote"], "keywords": ", ".join(entry["keywords"]) or None, "trend": trend_line(entry)}
+    console().print(fields(entry["title"], {**shown, **about, **segments, "merged in": merged, "release": entry["release"]}))
+    rows = [(link.source, link.external_id, clipped(link.text or "", 90), link.method, score_line(link)) for link in links]
     console().print(table("Feedback", ["channel", "id", "text", "method", ("score", "right")], rows))
 
 
@@ -110,15 +111,17 @@ def explain(
 
     found = on_cluster(bootstrap, work)
     if as_json:
-        print_json([{**_as_json(one.decision), "candidates": [asdict(weighed) for weighed in one.candidates]} for one in found])
+        print_json([{**decision_as_json(one.decision), "candidates": [asdict(weighed) for weighed in one.candidates]} for one in found])
         return
     for one in found:
         told = one.decision
         shown = {"event": told.event_id, "idea": told.idea_id, "other idea": told.other_idea_id, "method": told.method}
-        console().print(fields(told.type, {**shown, "score / threshold": _score(told) or None, "text": told.text, "reason": told.reason}))
+        console().print(
+            fields(told.type, {**shown, "score / threshold": score_line(told) or None, "text": told.text, "reason": told.reason})
+        )
         if one.candidates:
             rows = [
-                (short(w.idea_id), clipped(w.title, 40), *map(_part, _PARTS(w)), clipped(w.nearest_text or "", 60)) for w in one.candidates
+                (short(w.idea_id), clipped(w.title, 40), *map(part, _PARTS(w)), clipped(w.nearest_text or "", 60)) for w in one.candidates
             ]
             columns: Columns = ["idea", "title", *((part, "right") for part in ("score", "centroid", "member", "penalty")), "nearest text"]
             console().print(table("Compared with", columns, rows))
@@ -142,7 +145,7 @@ def merge(
         other = find(view.ideas, into, "idea")
         return await command(cluster, workspace, board, "merge", idea_id=find(view.ideas, idea, "idea"), other_idea_id=other, wait=wait)
 
-    _answer(on_cluster(bootstrap, work), as_json)
+    answer(on_cluster(bootstrap, work), as_json)
 
 
 @app.command("unmerge")
@@ -161,7 +164,88 @@ def unmerge(
         view = await read_board(cluster, workspace, board)
         return await command(cluster, workspace, board, "unmerge", idea_id=find(view.ideas, idea, "idea"), wait=wait)
 
-    _answer(on_cluster(bootstrap, work), as_json)
+    answer(on_cluster(bootstrap, work), as_json)
+
+
+@app.command("split")
+def split(
+    idea: _Idea,
+    feedback: Annotated[str | None, typer.Option(help="Feedback around which a part leaves; without it the proposed part does.")] = None,
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a part out of an idea, as an idea of its own; merging the two makes them one again."""
+
+    async def work(cluster: Cluster) -> Commanded:
+        view = await read_board(cluster, workspace, board)
+        seed = None if feedback is None else find(view.links().idea_of, feedback, "feedback")
+        return await command(cluster, workspace, board, "split", idea_id=find(view.ideas, idea, "idea"), feedback_id=seed, wait=wait)
+
+    answer(on_cluster(bootstrap, work), as_json)
+
+
+@app.command("accept")
+def accept(
+    idea: _Idea,
+    other: Annotated[str, typer.Argument(help="The idea that it was suggested to be the same as.")],
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Accept a suggestion: the two ideas are merged, and the board learns from it."""
+    answer(on_cluster(bootstrap, partial(_reply, "accept", (idea, other), (workspace, board), wait)), as_json)
+
+
+@app.command("dismiss")
+def dismiss(
+    idea: _Idea,
+    other: Annotated[
+        str | None, typer.Argument(help="The idea that it is not the same as; without it, the proposed split of the idea.")
+    ] = None,
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Dismiss a suggestion, or a proposed split: it is not made again, and the board learns from it."""
+    answer(on_cluster(bootstrap, partial(_reply, "dismiss", (idea, other), (workspace, board), wait)), as_json)
+
+
+async def _reply(verb: str, pair: tuple[str, str | None], place: tuple[str, str], wait: float, cluster: Cluster) -> Commanded:
+    idea, other = pair
+    view = await read_board(cluster, *place)
+    second = None if other is None else find(view.ideas, other, "idea")
+    return await command(cluster, *place, verb, idea_id=find(view.ideas, idea, "idea"), other_idea_id=second, wait=wait)
+
+
+@app.command("suggestions")
+def suggestions(workspace: Workspace = "lumora", board: Board = "product", bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
+    """List what the board would like to know: pairs that may be one idea, likeliest first, and ideas that may be two."""
+    view = on_cluster(bootstrap, lambda cluster: read_board(cluster, workspace, board))
+    found = view.open_suggestions()
+    if as_json:
+        print_json([decision_as_json(decision) for decision in found])
+        return
+    rows = [
+        (
+            short(made.idea_id),
+            clipped(view.title_of(made.idea_id), 50),
+            "split" if made.other_idea_id is None else short(made.other_idea_id),
+            clipped(view.title_of(made.other_idea_id), 50),
+            score_line(made),
+        )
+        for made in found
+    ]
+    console().print(table("Suggestions", ["idea", "title", "other", "title", ("score", "right")], rows))
 
 
 @app.command("status")
@@ -187,34 +271,4 @@ def status(
         found = find(view.ideas, idea, "idea")
         return await set_status(cluster, workspace, board, idea_id=found, status=status, wait=wait, **extra)
 
-    _answer(on_cluster(bootstrap, work), as_json)
-
-
-def _answer(commanded: Commanded, as_json: bool) -> None:
-    if as_json:
-        print_json({"command_id": commanded.command_id, "decisions": [_as_json(decision) for decision in commanded.decisions]})
-    elif not commanded.decisions:
-        console().print(f"sent as {commanded.command_id}; no answer yet")
-    else:
-        for decision in commanded.decisions:
-            console().print(f"{decision.type}: {short(decision.idea_id)} {short(decision.other_idea_id)} {decision.reason or ''}".rstrip())
-    if any(decision.type == "refused" for decision in commanded.decisions):
-        raise typer.Exit(1)
-
-
-def _part(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
-
-
-def _score(decision: Decision) -> str:
-    if decision.score is None:
-        return ""
-    against = "" if decision.threshold is None else f" / {decision.threshold:.2f}"
-    return f"{decision.score:.3f}{against}"
-
-
-def _as_json(decision: Decision) -> dict[str, Any]:
-    entry = {name: value for name, value in asdict(decision).items() if value is not None and name != "candidates_json"}
-    entry["occurred_at"] = datetime.fromtimestamp(decision.occurred_at / 1e6, UTC).isoformat()
-    entry["candidates"] = candidates_of(decision)
-    return entry
+    answer(on_cluster(bootstrap, work), as_json)

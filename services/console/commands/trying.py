@@ -21,6 +21,11 @@ def try_file(
     file: Annotated[Path, typer.Argument(help="CSV with a header, or JSONL, with id and text.")],
     *,
     out: Annotated[Path | None, typer.Option("--out", help='Write one line {"id", "idea"} a text.')] = None,
+    answers: Annotated[
+        Path | None,
+        typer.Option("--answers", help="A moderator's: id, other_id, same (yes or no); or id, label, to answer what the board asks."),
+    ] = None,
+    ask: Annotated[int, typer.Option("--ask", min=0, help="How many questions labels answer, evenly spread over the texts.")] = 20,
     limit: Annotated[int, typer.Option(min=1, help="How many ideas to print.")] = 20,
     workspace: Workspace = "lumora",
     board: Board = "product",
@@ -31,7 +36,7 @@ def try_file(
 
     with reported():
         with Console(stderr=True).status(f"clustering {file}"):
-            found = cluster_file(file, workspace, board)
+            found = cluster_file(file, workspace, board, answers, ask)
         if out is not None:
             lines = [json.dumps({"id": external_id, "idea": idea}, ensure_ascii=False) for external_id, idea in found.labels]
             try:

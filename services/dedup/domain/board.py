@@ -16,6 +16,7 @@ from services.dedup.domain.forest import Forest
 from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
 from services.dedup.domain.index import Index, Query, Units, in_units
 from services.dedup.domain.policy import BALANCED, Bands, Policy
+from services.dedup.domain.portrait import Portrait, Vocabulary
 from services.dedup.domain.texts import text_key
 from services.dedup.domain.wordings import Wordings
 
@@ -49,6 +50,11 @@ class Board:
         self.wordings = Wordings()
         self.touched: dict[str, int] = {}
         """Ideas whose published state has changed since it was last cleared, each with the sequence of the decision that changed it."""
+        self.latest: Micros = 0
+        """The latest moment at which anyone spoke: what is recent is so by this, never by a clock."""
+        self.vocabulary = Vocabulary()
+        self.changed: set[str] = set()
+        """Of the touched ideas those that lost a text, or were merged or unmerged: their portraits hold no longer."""
         self._positions: dict[str, int] = {}
         self._tallies = Tallies(self.persons.root)
         self._by_person: dict[str, dict[str, None]] = {}
@@ -116,9 +122,12 @@ class Board:
     def close(self, entry: Entry) -> None:
         """Record that *entry*, whose decisions were applied, is the last of the log."""
         for idea in entry.ideas:
-            self.ideas[idea.idea_id].version = idea.version
+            state = self.ideas[idea.idea_id]
+            state.version = idea.version
+            state.portrait = Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions)
         self._positions[entry.event_id] = self.position = entry.position
         self.touched.clear()
+        self.changed.clear()
 
     def see(self, seen: Seen) -> None:
         """Remember the newest revision of a piece of feedback."""
@@ -179,6 +188,7 @@ class Board:
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None
+        self.latest = max(self.latest, decision.occurred_at)
         self._count(link)
 
     def _unlink(self, feedback_id: str) -> None:
@@ -190,8 +200,8 @@ class Board:
             del self._by_person[link.person_id]
         self._release(link)
         self._forget(link.idea_id)
-        self._touch(link.idea_id)
-        self._touch(self.root_of(link.idea_id))
+        self._change(link.idea_id)
+        self._change(self.root_of(link.idea_id))
 
     def _move(self, feedback_id: str, idea_id: str) -> None:
         link = self.links[feedback_id]
@@ -200,8 +210,8 @@ class Board:
         del former.links[feedback_id]
         self._release(link)
         self._forget(former.idea_id)
-        self._touch(former.idea_id)
-        self._touch(self.root_of(former.idea_id))
+        self._change(former.idea_id)
+        self._change(self.root_of(former.idea_id))
         link.idea_id = idea_id
         link.row = self._hold(idea, text, feedback_id, vector, None)
         idea.links[feedback_id] = link
@@ -217,12 +227,15 @@ class Board:
             if vector is None:
                 raise ValueError(f"the log lacks the vector of a text that {idea.idea_id} does not hold")
             row = self.index.add(idea.slot, vector, query)
+            self.vocabulary.add(text)
         self.wordings.add(key, row, feedback, text)
         return row
 
     def _release(self, link: Link) -> None:
+        text = self.wordings.text(link.row)
         if not self.wordings.remove(link.row, link.feedback_id):
             self.index.remove(link.row)
+            self.vocabulary.remove(text)
 
     def _merge(self, child: str, parent: str) -> None:
         self.merges.join(child, parent)
@@ -235,10 +248,10 @@ class Board:
     def _touch_merge(self, child: str, parent: str) -> None:
         self._tallies.forget(_FAMILY + child)
         for idea in self.merges.below(child):
-            self._touch(idea)
+            self._change(idea)
         for idea in self.merges.chain(parent):
             self._tallies.forget(_FAMILY + idea)
-            self._touch(idea)
+            self._change(idea)
 
     def _set_status(self, idea: IdeaState, decision: Decision) -> None:
         idea.status = decision.status or ""
@@ -261,6 +274,10 @@ class Board:
 
     def _touch(self, idea_id: str) -> None:
         self.touched[idea_id] = self.sequence
+
+    def _change(self, idea_id: str) -> None:
+        self.changed.add(idea_id)
+        self._touch(idea_id)
 
     def _family_links(self, root_id: str) -> Iterator[Link]:
         for idea_id in self.merges.below(root_id):

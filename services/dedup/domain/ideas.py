@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.common.clock import Micros
+from services.dedup.domain.portrait import Portrait
 
 
 @dataclass(slots=True)
@@ -20,14 +21,25 @@ class Link:
     occurred_at: Micros
 
 
+_WEEK: Micros = 7 * 24 * 3600 * 1_000_000
+_SPAN = 4
+
+
+def week_of(at: Micros) -> int:
+    """Return the week of *at*, counted from the epoch."""
+    return at // _WEEK
+
+
 class Tally:
     """What a set of links counts: mentions, distinct persons, first and last moment."""
 
-    __slots__ = ("first", "last", "mentions", "people")
+    __slots__ = ("first", "last", "mentions", "people", "weeks")
 
     def __init__(self) -> None:
         self.mentions = 0
         self.people: set[str] = set()
+        self.weeks: dict[int, set[str]] = {}
+        """Who spoke in each week since the epoch."""
         self.first: Micros | None = None
         self.last: Micros | None = None
 
@@ -35,8 +47,20 @@ class Tally:
         """Count one link of *person*, the root of the author's pointers."""
         self.mentions += 1
         self.people.add(person)
+        self.weeks.setdefault(week_of(at), set()).add(person)
         self.first = at if self.first is None else min(self.first, at)
         self.last = at if self.last is None else max(self.last, at)
+
+    def people_within(self, last_week: int) -> int:
+        """Return how many persons spoke in the four weeks that end with *last_week*."""
+        return len(set().union(*(self.weeks.get(week, ()) for week in range(last_week - _SPAN + 1, last_week + 1))))
+
+    def trend(self, this_week: int) -> tuple[str, int, int]:
+        """Return ``new``, ``growing``, ``steady`` or ``fading``, and the people of the last four weeks and of the four before."""
+        now, before = self.people_within(this_week), self.people_within(this_week - _SPAN)
+        if self.first is not None and week_of(self.first) > this_week - _SPAN:
+            return "new", now, before
+        return ("growing" if now > before else "fading" if now < before else "steady"), now, before
 
 
 @dataclass(slots=True)
@@ -53,6 +77,8 @@ class IdeaState:
     release_name: str | None = None
     release_url: str | None = None
     version: int = 0
+    portrait: Portrait | None = None
+    """As it was last published."""
     links: dict[str, Link] = field(default_factory=dict)
     """By feedback id, in the order of linking."""
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from services.common.clock import Micros
 from services.common.events import Idea
 from services.dedup.domain.board import Board
+from services.dedup.domain.ideas import week_of
+from services.dedup.domain.portrait import Portrait, draw, is_due
 
 
 def changed_ideas(board: Board, at: Micros) -> tuple[Idea, ...]:
     """Return the states of the ideas that *board* has touched, in the order in which they were opened; *at* is their moment of change."""
     touched = sorted(board.touched, key=lambda idea_id: board.ideas[idea_id].slot)
+    for idea_id in touched:
+        _draw(board, idea_id)
     return tuple(idea_state(board, idea_id, at, _version(board, idea_id)) for idea_id in touched)
 
 
@@ -18,6 +22,8 @@ def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
     idea = board.ideas[idea_id]
     root = board.root_of(idea_id)
     tally = board.family(idea_id) if root == idea_id else board.own(idea_id)
+    portrait = idea.portrait or Portrait("", (), 0)
+    trend, now, before = tally.trend(week_of(board.latest))
     return Idea(
         idea_id=idea_id,
         workspace=board.workspace,
@@ -34,7 +40,22 @@ def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
         merged_ideas=0 if board.merges.is_alone(idea_id) else sum(1 for _ in board.merges.below(idea_id)) - 1,
         release_id=idea.release_id,
         release_name=idea.release_name,
+        quote=portrait.quote or None,
+        keywords=" ".join(portrait.keywords) or None,
+        trend=trend,
+        people_4_weeks=now,
+        people_4_weeks_before=before,
     )
+
+
+def _draw(board: Board, idea_id: str) -> None:
+    idea = board.ideas[idea_id]
+    is_root = board.root_of(idea_id) == idea_id
+    mentions = (board.family(idea_id) if is_root else board.own(idea_id)).mentions
+    if idea_id not in board.changed and not is_due(idea.portrait, mentions):
+        return
+    rows = board.rows_below(idea_id) if is_root else sorted({link.row for link in idea.links.values()})
+    idea.portrait = draw(board.index, board.wordings, board.vocabulary, rows, ideas=len(board.slots), mentions=mentions)
 
 
 def _version(board: Board, idea_id: str) -> int:

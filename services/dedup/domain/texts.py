@@ -15,9 +15,14 @@ def text_key(text: str) -> bytes:
 
 def title_of(text: str) -> str:
     """Return *text* on one line of at most 120 characters, cut between words where one ends in its second half."""
+    return cut(text, _TITLE_CHARACTERS)
+
+
+def cut(text: str, characters: int) -> str:
+    """Return *text* on one line of at most so many *characters*, cut between words where one ends in its second half."""
     line = " ".join(text.split())
-    if len(line) <= _TITLE_CHARACTERS:
+    if len(line) <= characters:
         return line
-    cut = line[: _TITLE_CHARACTERS - 1]
-    words = cut.rpartition(" ")[0]
-    return f"{words if len(words) > _TITLE_CHARACTERS // 2 else cut}…"
+    start = line[: characters - 1]
+    words = start.rpartition(" ")[0]
+    return f"{words if len(words) > characters // 2 else start}…"

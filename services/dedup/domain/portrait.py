@@ -1,0 +1,91 @@
+"""What an idea is about, for those who have not read it: the text that stands for all of it, and the words that set it apart."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from services.dedup.domain.index import Index
+from services.dedup.domain.texts import cut
+from services.dedup.domain.wordings import Wordings
+
+_QUOTE_CHARACTERS = 280
+_KEYWORDS = 4
+_MOST_TEXTS = 256
+"""Of a larger idea so many, evenly spread, are looked at."""
+_WORD = re.compile(r"[^\W\d_]{3,}")
+_GROWTH = 1.5
+"""A portrait is drawn again when an idea has grown by half, so that it does not change under a reader's eyes with each text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """*quote* is the medoid of the idea's texts, *keywords* are its words of highest class-based TF-IDF (Grootendorst 2022, BERTopic)."""
+
+    quote: str
+    keywords: tuple[str, ...]
+    mentions: int
+    """When it was drawn or last shown."""
+
+
+def is_due(portrait: Portrait | None, mentions: int) -> bool:
+    """Tell whether an idea of so many *mentions* has grown out of *portrait*."""
+    return portrait is None or _rung(portrait.mentions) != _rung(mentions)
+
+
+class Vocabulary:
+    """How often each word is said on a board, each distinct text of an idea counted once."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._total = 0
+
+    def add(self, text: str) -> None:
+        """Count the words of *text*."""
+        words = words_of(text)
+        self._counts.update(words)
+        self._total += len(words)
+
+    def remove(self, text: str) -> None:
+        """Count them no longer."""
+        for word in words_of(text):
+            self._total -= 1
+            self._counts[word] -= 1
+            if not self._counts[word]:
+                del self._counts[word]
+
+    def telling(self, texts: Sequence[str], ideas: int) -> tuple[str, ...]:
+        """Return the words that set *texts*, one of so many *ideas*, apart: tf · ln(1 + A/f), A being the mean words an idea."""
+        counts = Counter(word for text in texts for word in set(words_of(text)))
+        least = 2 if len(texts) > 2 and max(counts.values(), default=0) > 1 else 1
+        mean = self._total / max(ideas, 1)
+        scored = {word: round(count * math.log(1 + mean / self._counts[word]), 6) for word, count in counts.items() if count >= least}
+        return tuple(sorted(scored, key=lambda word: (-scored[word], word))[:_KEYWORDS])
+
+
+def draw(index: Index, wordings: Wordings, vocabulary: Vocabulary, rows: Sequence[int], *, ideas: int, mentions: int) -> Portrait:
+    """Return the portrait of an idea whose texts are *rows*, in ascending order, on a board of so many *ideas*."""
+    chosen = list(rows) if len(rows) <= _MOST_TEXTS else [rows[place * len(rows) // _MOST_TEXTS] for place in range(_MOST_TEXTS)]
+    if not chosen:
+        return Portrait("", (), mentions)
+    vectors = np.stack([index.vector(row) for row in chosen]).astype(np.float64)
+    medoid = chosen[int((vectors @ vectors.sum(axis=0)).argmax())]  # whole numbers, so exact
+    keywords = vocabulary.telling([wordings.text(row) for row in chosen], ideas)
+    return Portrait(cut(wordings.text(medoid), _QUOTE_CHARACTERS), keywords, mentions)
+
+
+def words_of(text: str) -> list[str]:
+    """Return the words of *text* in their order, in lower case: runs of three letters or more."""
+    return _WORD.findall(text.casefold())
+
+
+def _rung(mentions: int) -> int:
+    rung, size = 0, 1.0
+    while mentions > size:
+        rung, size = rung + 1, size * _GROWTH
+    return rung
