@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import orjson
 
-from services.common.clock import Micros
 from services.common.events import PersonSegments, SegmentTransition
 from services.segmenter.domain.changes import World, reconcile
 from services.segmenter.domain.person import PersonState, Said, Why
 
 
-def recall_transition(state: PersonState, change: SegmentTransition, world: World) -> None:
+def recall_transition(state: PersonState, change: SegmentTransition) -> None:
     """Take in that *change* was published; the last one of a scheme holds."""
     said = _said(state)
     said.segments[change.scheme], said.since[change.scheme] = change.segment, change.evaluated_at
     said.last_transition = change.transition_id
-    _take_in(state, change.evaluated_at, world)
+    state.position += 1
+    state.evaluated_at = max(state.evaluated_at, change.evaluated_at)
 
 
 def recall_row(state: PersonState, row: PersonSegments | None, world: World, *, is_trimmed: bool) -> None:
@@ -27,18 +27,13 @@ def recall_row(state: PersonState, row: PersonSegments | None, world: World, *, 
     else:
         said.row, said.row_segments = (row.account_id, row.definition_version), orjson.loads(row.segments_json)
         said.version = max(said.version, row.version)
-    _take_in(state, 0 if row is None else row.evaluated_at, world)
+    state.position += 1
+    state.evaluated_at = at = max(state.evaluated_at, 0 if row is None else row.evaluated_at)
+    if not state.together().boards:  # otherwise this was done before a crash, and boards know the person as it is
+        reconcile(state, world, Why("attribute", None, at, at))
 
 
 def _said(state: PersonState) -> Said:
     if state.said is None:
         state.said = Said()
     return state.said
-
-
-def _take_in(state: PersonState, at: Micros, world: World) -> None:
-    """Hold the person against it, unless boards know the person already: then this was done before a crash."""
-    at = max(at, state.evaluated_at)
-    state.position += 1
-    if not state.together().boards:
-        reconcile(state, world, Why("attribute", None, at, at))

@@ -35,11 +35,10 @@ class RecalledPeople:
         """Take in records of ``people.transitions``."""
         changes = [r.event for r in batch if r.event is not None]
         people = await self._people.load({change.person_id: change.workspace for change in changes})
-        world = await self._people.world(people, ())
         for received in batch:
             self._first.setdefault(received.record.partition, received.record.offset)
         for change in changes:
-            recall_transition(people[change.person_id].state, change, world)
+            recall_transition(people[change.person_id].state, change)
         await self._save(people)
 
     async def rows(self, batch: Sequence[Received[PersonSegments | None]]) -> None:
