@@ -103,7 +103,7 @@ def _deciding(ideas: int) -> dict[str, float]:
     repair = _micros(lambda: pairs_to_repair(board, board.calibration.threshold, 0.9))
     new = [(_event(number, f"text {number}"), vectors[number]) for number in range(ideas, ideas + _REPEATS)]
     assign = [_micros(partial(_decide, board, event, vector)) for event, vector in new]
-    repeats = [_event(ideas + number, "text 5") for number in range(_REPEATS, 2 * _REPEATS)]
+    repeats = [_event(ideas + number, "text 5", person=5) for number in range(_REPEATS, 2 * _REPEATS)]
     again = [_micros(partial(_decide, board, event, vectors[0])) for event in repeats]
     return {
         f"assign a new text among {ideas:,} ideas, us": statistics.median(assign),
@@ -118,7 +118,12 @@ def _decide(board: Board, event: BoardEvent, vector: np.ndarray[tuple[int], np.d
     decide(board, event, event.origin, lambda _: vector)
 
 
-def _event(number: int, text: str) -> BoardEvent:
+def _event(number: int, text: str, *, person: int | None = None) -> BoardEvent:
+    """Return the event number *number*; *person* is the number of the event whose author says it again, else someone new says it.
+
+    A board of unrelated texts takes itself for one of tickets, where an equal text is a repeat only if its author says it.
+    """
+    author = ids.feedback_id("bench", "board", str(number if person is None else person))
     feedback = ids.feedback_id("bench", "board", str(number))
     return BoardEvent(
         event_id=ids.event_id("bench", feedback, "0"),
@@ -131,7 +136,7 @@ def _event(number: int, text: str) -> BoardEvent:
         origin=f"bench/0/{number}",
         feedback_id=feedback,
         external_id=str(number),
-        person_id=ids.person_id("bench", f"feedback:{feedback}"),
+        person_id=ids.person_id("bench", f"feedback:{author}"),
         text=text,
     )
 

@@ -10,6 +10,7 @@ from services.common.events import Idea
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide
 from services.dedup.domain.entry import Entry, read_entry
+from services.dedup.domain.ideas import Tally
 from services.dedup.domain.portrait import Portrait, is_due
 from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE, FakeEncoder, command, event_of, idea_name, submitted
 
@@ -101,3 +102,15 @@ def test_the_trend_goes_by_the_latest_moment_of_the_board() -> None:
         ("steady", 2, 2),
         ("fading", 2, 3),
     ]
+
+
+@pytest.mark.parametrize("weeks", [(3, 3, 9, 4, 8, 8, 1, 9, 14, 10), (1, 2, 3, 4, 5, 6, 7, 8, 9, 10), (20, 1, 20, 17, 16, 15, 13, 20, 24)])
+def test_a_kept_trend_is_that_of_a_recount(weeks: tuple[int, ...]) -> None:
+    kept = Tally()
+    for place, week in enumerate(weeks):
+        fresh = Tally()
+        for earlier in range(place + 1):
+            fresh.add(f"p{earlier % 4}", _WEEK * weeks[earlier])
+        kept.add(f"p{place % 4}", _WEEK * week)
+        latest = max(weeks[: place + 1])
+        assert kept.trend(latest) == fresh.trend(latest)

@@ -33,13 +33,16 @@ def week_of(at: Micros) -> int:
 class Tally:
     """What a set of links counts: mentions, distinct persons, first and last moment."""
 
-    __slots__ = ("first", "last", "mentions", "people", "weeks")
+    __slots__ = ("_before", "_now", "_this_week", "first", "last", "mentions", "people", "weeks")
 
     def __init__(self) -> None:
         self.mentions = 0
         self.people: set[str] = set()
         self.weeks: dict[int, set[str]] = {}
         """Who spoke in each week since the epoch."""
+        self._this_week: int | None = None
+        self._now: set[str] = set()
+        self._before = 0
         self.first: Micros | None = None
         self.last: Micros | None = None
 
@@ -47,20 +50,32 @@ class Tally:
         """Count one link of *person*, the root of the author's pointers."""
         self.mentions += 1
         self.people.add(person)
-        self.weeks.setdefault(week_of(at), set()).add(person)
+        week = week_of(at)
+        self.weeks.setdefault(week, set()).add(person)
+        if self._this_week is not None and self._this_week - _SPAN < week <= self._this_week:
+            self._now.add(person)
+        elif self._this_week is not None and week <= self._this_week - _SPAN:
+            self._this_week = None
         self.first = at if self.first is None else min(self.first, at)
         self.last = at if self.last is None else max(self.last, at)
 
-    def people_within(self, last_week: int) -> int:
-        """Return how many persons spoke in the four weeks that end with *last_week*."""
-        return len(set().union(*(self.weeks.get(week, ()) for week in range(last_week - _SPAN + 1, last_week + 1))))
-
     def trend(self, this_week: int) -> tuple[str, int, int]:
-        """Return ``new``, ``growing``, ``steady`` or ``fading``, and the people of the last four weeks and of the four before."""
-        now, before = self.people_within(this_week), self.people_within(this_week - _SPAN)
+        """Return ``new``, ``growing``, ``steady`` or ``fading``, and the people of the four weeks up to *this_week* and of those before.
+
+        They are counted anew when the week changes or something comes late; else an idea of thousands would cost as much with each text.
+        """
+        if self._this_week != this_week:
+            self._this_week = this_week
+            self._now, self._before = self._within(this_week), len(self._within(this_week - _SPAN))
+        now = len(self._now)
         if self.first is not None and week_of(self.first) > this_week - _SPAN:
-            return "new", now, before
-        return ("growing" if now > before else "fading" if now < before else "steady"), now, before
+            return "new", now, self._before
+        return ("growing" if now > self._before else "fading" if now < self._before else "steady"), now, self._before
+
+    def _within(self, last_week: int) -> set[str]:
+        """Return who spoke in the four weeks that end with *last_week*."""
+        spoken = [people for week in range(last_week - _SPAN + 1, last_week + 1) if (people := self.weeks.get(week)) is not None]
+        return set().union(*spoken)
 
 
 @dataclass(slots=True)
