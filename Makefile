@@ -54,10 +54,11 @@ ENGINE ?= embedded
 faults: $(VENV)/.test ## Hurt the running services by SEED for MINUTES, on ENGINE=embedded|real, and judge what is left; PROMISED=1: all of it
 	@$(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine $(ENGINE) $(if $(PROMISED),--promised)
 
+LOOP_TESTS := $(filter-out %_network_test.py,$(wildcard tests/integration/loop_*_test.py))
 ON_REAL := $(BIN)/python -m tests.support.engines
 
 test-real: $(VENV)/.test ## Test on Apache Kafka and FerretDB (Java, Maven, Go): stores, services, the stack, three minutes of faults
-	@$(ON_REAL) $(SHELL) -ec '$(BIN)/pytest -n 0 -m mongo tests/contract; $(BIN)/pytest -n 0 tests/integration/loop_transactions*; $(BIN)/pytest -n 0 tests/e2e --ignore tests/e2e/demo_test.py; \
+	@$(ON_REAL) $(SHELL) -ec '$(BIN)/pytest -n 0 -m mongo tests/contract tests/integration; $(BIN)/pytest -n 0 $(LOOP_TESTS); $(BIN)/pytest -n 0 tests/e2e --ignore tests/e2e/demo_test.py; \
 	  $(BIN)/python -m tests.faults --seed $(SEED) --minutes $(MINUTES) --engine real'
 
 test-unit: $(VENV)/.test ## Run the tests that start no process

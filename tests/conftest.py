@@ -13,6 +13,9 @@ from services.console.embedded.broker import EmbeddedBroker
 MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
 """A server that speaks MongoDB's protocol, for example ``mongodb://127.0.0.1:27017``; tests use databases of their own on it."""
 
+BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
+"""A Kafka for tests; they use topics and groups of their own, or delete whatever is there first."""
+
 # Read by libraries when they are imported, by tests and by the processes that tests start.
 os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -41,3 +44,9 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]
     """The embedded broker, one for the whole run: use topics of your own names."""
     with EmbeddedBroker(tmp_path_factory.mktemp("broker") / "broker.log") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def bootstrap(request: pytest.FixtureRequest) -> str:
+    """Where a broker is for tests that any Kafka will do for: the one that the environment names, else the embedded one."""
+    return os.environ.get(BOOTSTRAP) or str(request.getfixturevalue("broker").bootstrap_servers)

@@ -72,6 +72,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--seed", type=int, default=None, help="of the first run; by default another one each time")
     parser.add_argument("--minutes", type=float, default=3.0, help="of load and faults, at least")
+    parser.add_argument("--run-seconds", type=float, default=_RUN_SECONDS, help="of load and faults, in one run at most")
     parser.add_argument("--engine", choices=["embedded", "real"], default="embedded")
     parser.add_argument("--only", action="append", help="a fault by name; may be repeated")
     parser.add_argument("--promised", action="store_true", help="go on until all that is promised has been survived")
@@ -95,7 +96,7 @@ def _runs(seed: int, given: argparse.Namespace) -> Totals:
     ends = time.monotonic() + given.minutes * 60
     while (left := ends - time.monotonic()) > 0 or (given.promised and not totals.are_enough(PROMISED[given.engine])):
         sys.stdout.write(f"seed {seed} on {given.engine}\n")
-        seconds = _RUN_SECONDS if given.promised else min(left, _RUN_SECONDS)
+        seconds = given.run_seconds if given.promised else min(left, given.run_seconds)
         favoured = totals.lacking(PROMISED[given.engine]) if given.promised else ()
         report = asyncio.run(run(given.engine, seed, seconds, _say, only=given.only, favoured=favoured))
         totals.add(report)

@@ -69,6 +69,7 @@ async def run(
     deadly: bool = True,
     settle_seconds: float = SETTLE_SECONDS,
     favoured: Collection[str] = (),
+    least_enriched: int = 0,
 ) -> Report:
     """Run once.
 
@@ -82,13 +83,14 @@ async def run(
         deadly: Whether there is one record for each service that kills its worker every time.
         settle_seconds: So long somebody may be behind afterwards.
         favoured: Faults, by name, that come some times as often as usual.
+        least_enriched: The load goes on until so much feedback has come through, however slow the machine is.
     """
     patches = {service: ",".join(_patched(service, patches or {}, deadly=deadly)) for service in SERVICES}
     async with opened(engine, seed, say, patches) as world:
         world.settle_seconds = settle_seconds
         watching = asyncio.create_task(world.watch())
         await world.publish(world.load.background())
-        loading = asyncio.create_task(_load(world, seconds, deadly=deadly))
+        loading = asyncio.create_task(_load(world, seconds, least_enriched, deadly=deadly))
         await asyncio.gather(
             _hurt(world, _chosen(SUDDEN, only), loading, _SUDDEN_SECONDS),
             _hurt(world, _chosen(faults_of(world), only, favoured), loading, _PAUSE_SECONDS),
@@ -112,11 +114,11 @@ def _patched(service: str, patches: Mapping[str, str], *, deadly: bool) -> list[
     return ["clock", patches[service]] if service in patches else usual
 
 
-async def _load(world: World, seconds: float, *, deadly: bool) -> None:
+async def _load(world: World, seconds: float, least_enriched: int, *, deadly: bool) -> None:
     """Publish as long as it lasts; ship and merge ideas towards the end of each quarter."""
     began = time.monotonic()
     quarter = 0
-    while (passed := time.monotonic() - began) < seconds:
+    while (passed := time.monotonic() - began) < seconds or len(world.tail.records["feedback.enriched"]) < least_enriched:
         await world.publish(world.load.feedback(_CHUNK_RECORDS))
         if passed > seconds * (quarter + 0.7) / 4:
             quarter += 1

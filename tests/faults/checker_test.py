@@ -6,7 +6,7 @@ import pytest
 
 from tests.faults.campaign import run
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(400)]
 
 LACKING = {
     "no_guard": ("dedup", {"I1", "I6"}),
@@ -20,5 +20,7 @@ LACKING = {
 @pytest.mark.parametrize("patch", LACKING)
 async def test_the_suite_fails_without(patch: str) -> None:
     service, expected = LACKING[patch]
-    report = await run("embedded", 7, 20.0, print, only=(), patches={service: patch}, deadly=patch == "no_guard", settle_seconds=20.0)
+    report = await run(
+        "embedded", 7, 20.0, print, only=(), patches={service: patch}, deadly=patch == "no_guard", settle_seconds=20.0, least_enriched=250
+    )
     assert expected <= report.broken.keys(), report.text()

@@ -36,6 +36,7 @@ from services.segmenter.handler.people import People
 from tests.faults.evidence import CRASH_MARK, POISON_MARK
 
 Patch = Callable[[int], None]
+_LINGER_SECONDS = 5.0
 NEXT_RELEASE = "GROUNDSWELL_FAULTS_NEXT_RELEASE"
 """Names the folder of the next release's schemas."""
 CLOCK = "GROUNDSWELL_FAULTS_CLOCK"
@@ -177,7 +178,7 @@ def _no_awaited_delivery(_times: int) -> None:
 
     async def publish(self: KafkaSink, outputs: Any, positions: Any = None) -> None:
         async def later() -> None:
-            await asyncio.sleep(1.0)  # what a client that lingers does
+            await asyncio.sleep(_LINGER_SECONDS)  # what a client that lingers does, only longer, so that whoever looks now and then sees it
             await original(self, outputs, positions)
 
         under_way.add(asyncio.create_task(later()))

@@ -1,8 +1,8 @@
 """``python -m tests.faults.recovery --engine embedded|real``: how long it takes until nobody is behind any more after an outage.
 
-First the rate that is sustained: a burst, and how long it takes to drain. Then half of that rate all the while, and outages of a minute:
-the store, the broker, a worker. Recovery ends when the lag is no larger than it was before the outage. Ends with 1 where it took more
-than twice the outage.
+For each of store, broker and worker: first the rate that is sustained, by a burst and how long it takes to drain; then half of that rate
+all the while, and an outage of a minute in the middle. Recovery ends when the lag is no larger than it was before the outage. Ends with 1
+where it took more than twice the outage.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ALLOWED = 2.0
 """Recovery over outage."""
 _LOOK_SECONDS = 0.5
 _PACE_SECONDS = 0.5
-_LONGEST_SECONDS = 600.0
+_LONGEST_SECONDS = 300.0
 _SETTINGS = {"GROUNDSWELL_BATCH_RECORDS": "500"}
 
 Outage: TypeAlias = Callable[[World, float], Awaitable[None]]
@@ -39,6 +39,8 @@ class Recovery:
     """What came of one outage."""
 
     what: str
+    rate: float
+    """Records a second that were published all the while: half of what was sustained right before."""
     outage_seconds: float
     usual_lag: int
     """The largest in the time before."""
@@ -54,7 +56,8 @@ class Recovery:
     def text(self) -> str:
         """Return one line."""
         lag = f"lag {self.usual_lag} → {self.largest_lag}"
-        return f"{self.what}: outage {self.outage_seconds:.0f} s : recovery {self.seconds:.0f} s = {self.ratio:.2f} ({lag})"
+        took = f"outage {self.outage_seconds:.0f} s : recovery {self.seconds:.0f} s = {self.ratio:.2f}"
+        return f"{self.what}: {took} ({self.rate:.0f} records/s, {lag}, load average {os.getloadavg()[0]:.0f})"
 
 
 async def store_away(world: World, seconds: float) -> None:
@@ -134,10 +137,16 @@ async def paced(world: World, rate: float) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def recovery_from(world: World, what: str, outage: Outage, seconds: float, usual_seconds: float) -> Recovery:
-    """Watch the usual lag for *usual_seconds*, then let *outage* last *seconds*; return what came of it."""
+async def recovery_from(world: World, what: str, outage: Outage, seconds: float, burst: int) -> Recovery:
+    """Find the rate, watch the usual lag at half of it, then let *outage* last *seconds*; return what came of it."""
+    rate = await sustained_rate(world, burst) / 2
+    async with paced(world, rate):
+        return await _watched(world, what, outage, seconds, rate)
+
+
+async def _watched(world: World, what: str, outage: Outage, seconds: float, rate: float) -> Recovery:
     usual = 0
-    ends = time.monotonic() + usual_seconds
+    ends = time.monotonic() + seconds / 3
     while time.monotonic() < ends:
         usual = max(usual, await lag_of(world))
         await asyncio.sleep(_LOOK_SECONDS)
@@ -147,7 +156,7 @@ async def recovery_from(world: World, what: str, outage: Outage, seconds: float,
     while (lag := await lag_of(world)) > usual and time.monotonic() - over < _LONGEST_SECONDS:
         largest = max(largest, lag)
         await asyncio.sleep(_LOOK_SECONDS)
-    return Recovery(what, seconds, usual, largest, time.monotonic() - over)
+    return Recovery(what, rate, seconds, usual, largest, time.monotonic() - over)
 
 
 async def measure(engine: Engine, seconds: float, burst: int, say: Callable[[str], None]) -> list[Recovery]:
@@ -156,12 +165,9 @@ async def measure(engine: Engine, seconds: float, burst: int, say: Callable[[str
     async with opened(engine, 1, lambda _: None, settings=_SETTINGS) as world:
         await world.publish(world.load.background())
         await sustained_rate(world, burst // 4)  # warms everything up
-        rate = await sustained_rate(world, burst)
-        say(f"sustained {rate:.0f} records/s on {engine}; half of it from now on")
-        async with paced(world, rate / 2):
-            for what, outage in OUTAGES[engine].items():
-                found.append(await recovery_from(world, what, outage, seconds, usual_seconds=seconds / 3))
-                say(found[-1].text())
+        for what, outage in OUTAGES[engine].items():
+            found.append(await recovery_from(world, what, outage, seconds, burst))
+            say(found[-1].text())
     return found
 
 
@@ -170,7 +176,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults.recovery", description=__doc__)
     parser.add_argument("--engine", choices=["embedded", "real"], default="real")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each outage")
-    parser.add_argument("--burst", type=int, default=2_000, help="records, to find the sustained rate")
+    parser.add_argument("--burst", type=int, default=1_000, help="records, to find the sustained rate")
     given = parser.parse_args()
     if given.engine == "real":
         find_engines()

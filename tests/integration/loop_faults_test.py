@@ -10,7 +10,6 @@ from uuid import uuid4
 import pytest
 
 from services.common.guard import Exit
-from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
@@ -18,13 +17,13 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
 
 
 @pytest.fixture
-async def outside(broker: EmbeddedBroker) -> Broker:
-    return Broker(broker.bootstrap_servers)
+async def outside(bootstrap: str) -> Broker:
+    return Broker(bootstrap)
 
 
 @pytest.fixture
-def tiny(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Tiny]:
-    with Tiny(broker.bootstrap_servers, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
+def tiny(bootstrap: str, tmp_path: Path) -> Iterator[Tiny]:
+    with Tiny(bootstrap, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
         yield service
 
 

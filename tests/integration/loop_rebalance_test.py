@@ -12,7 +12,6 @@ from uuid import uuid4
 
 import pytest
 
-from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
@@ -22,13 +21,13 @@ _KEYS = 40
 
 
 @pytest.fixture
-def outside(broker: EmbeddedBroker) -> Broker:
-    return Broker(broker.bootstrap_servers)
+def outside(bootstrap: str) -> Broker:
+    return Broker(bootstrap)
 
 
 @pytest.fixture
-def tiny(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Tiny]:
-    with Tiny(broker.bootstrap_servers, f"tiny-{uuid4().hex[:8]}", tmp_path, {"TINY_MARKS": "none"}) as service:
+def tiny(bootstrap: str, tmp_path: Path) -> Iterator[Tiny]:
+    with Tiny(bootstrap, f"tiny-{uuid4().hex[:8]}", tmp_path, {"TINY_MARKS": "none"}) as service:
         yield service
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from services.common.kafka_rewind import StillRunning, has_read, set_back
 from services.common.settings import KafkaSettings
-from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
@@ -20,13 +19,13 @@ _COUNT = 40
 
 
 @pytest.fixture
-def outside(broker: EmbeddedBroker) -> Broker:
-    return Broker(broker.bootstrap_servers)
+def outside(bootstrap: str) -> Broker:
+    return Broker(bootstrap)
 
 
 @pytest.fixture
-def tiny(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Tiny]:
-    with Tiny(broker.bootstrap_servers, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
+def tiny(bootstrap: str, tmp_path: Path) -> Iterator[Tiny]:
+    with Tiny(bootstrap, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
         yield service
 
 

@@ -18,13 +18,13 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
 
 
 @pytest.fixture
-def outside(broker: EmbeddedBroker) -> Broker:
-    return Broker(broker.bootstrap_servers)
+def outside(bootstrap: str) -> Broker:
+    return Broker(bootstrap)
 
 
 @pytest.fixture
-def tiny(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Tiny]:
-    with Tiny(broker.bootstrap_servers, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
+def tiny(bootstrap: str, tmp_path: Path) -> Iterator[Tiny]:
+    with Tiny(bootstrap, f"tiny-{uuid4().hex[:8]}", tmp_path) as service:
         yield service
 
 

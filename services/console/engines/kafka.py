@@ -60,6 +60,7 @@ def properties(node: int, ports: list[tuple[int, int]], logs: Path, more: Mappin
         "share.coordinator.state.topic.min.isr": max(copies - 1, 1),
         "group.initial.rebalance.delay.ms": 0,
         "broker.session.timeout.ms": 6000,
+        "group.min.session.timeout.ms": 1000,  # tests of what happens after a session do not want to wait for six seconds
         **more,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
