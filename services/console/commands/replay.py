@@ -21,7 +21,7 @@ def replay(
     start: Annotated[str, typer.Option("--from", help="`beginning`, or a moment such as 2026-11-21T09:30:00Z.")] = "beginning",
     bootstrap: Bootstrap = None,
 ) -> None:
-    """Let a service read its topics again when it is started next: it says again what it said, byte for byte, and mails nobody.
+    """Let a service read its topics again when it is started next: it says its facts again, byte for byte, and mails nobody.
 
     Of no use to change what was decided. A store that was deleted needs no command: its worker finds it new, and reads everything itself.
     """
