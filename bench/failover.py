@@ -10,7 +10,6 @@ the leader of a partition, the active controller, the coordinator of the worker'
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import os
 import signal
@@ -19,76 +18,24 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from bench.failover_judge import PARTITIONS, QUIET, Kill, Load, holds, read, report
 from services.common.errors import TransientError
 from services.console.engines import kafka
 from tests.support.worker_process import Tiny, Worker
 
 _LONGEST_SECONDS = 15.0
-_PARTITIONS = 6
-_KEYS = 60
 _QUIET_SECONDS = 10.0
 """Between a restart and the next kill, once all replicas are in sync again."""
 _PATIENCE_SECONDS = 180.0
-_QUIET = {"log_level": 2}
-"""librdkafka tells of every refused connection otherwise."""
 _NODES = (1, 2, 3)
-
-
-@dataclass
-class Load:
-    """An outside producer, and what became of what it sent."""
-
-    bootstrap: str
-    topic: str
-    rate: float
-    sent: dict[bytes, float] = field(default_factory=dict)
-    """When each value was handed over (epoch seconds)."""
-    acknowledged: set[bytes] = field(default_factory=set)
-    _stop: threading.Event = field(default_factory=threading.Event)
-
-    def run(self) -> None:
-        """Produce until ``stop``."""
-        options = {"bootstrap.servers": self.bootstrap, "acks": "all", "enable.idempotence": True, "partitioner": "murmur2", "linger.ms": 5}
-        producer = Producer(options | _QUIET)
-        number, begun = 0, time.monotonic()
-        while not self._stop.is_set():
-            value = b"ok|%d" % number
-            self.sent[value] = time.time()
-            producer.produce(self.topic, key=b"%d" % (number % _KEYS), value=value, on_delivery=self._delivered)
-            producer.poll(0)
-            number += 1
-            self._stop.wait(max(begun + number / self.rate - time.monotonic(), 0))
-        producer.flush(_PATIENCE_SECONDS)
-
-    def stop(self) -> None:
-        """End ``run``, which waits for what is under way."""
-        self._stop.set()
-
-    def _delivered(self, error: object, message: object) -> None:
-        if error is None:
-            self.acknowledged.add(message.value())  # type: ignore[attr-defined]
-
-
-@dataclass(frozen=True, slots=True)
-class Kill:
-    """One broker's death."""
-
-    node: int
-    roles: str
-    at: float
-    """Epoch seconds."""
-    until: float
-    """When the next one was about to come."""
 
 
 class Cluster:
@@ -96,12 +43,12 @@ class Cluster:
 
     def __init__(self, bootstrap: str) -> None:
         self.bootstrap = bootstrap
-        self._admin = AdminClient({"bootstrap.servers": bootstrap} | _QUIET)
+        self._admin = AdminClient({"bootstrap.servers": bootstrap} | QUIET)
 
     def create(self, *topics: str) -> None:
         """Create *topics*; the broker says when a record was appended, not its producer."""
         config = {"message.timestamp.type": "LogAppendTime", "min.insync.replicas": "2"}
-        for made in self._admin.create_topics([NewTopic(name, _PARTITIONS, 3, config=config) for name in topics]).values():
+        for made in self._admin.create_topics([NewTopic(name, PARTITIONS, 3, config=config) for name in topics]).values():
             made.result()
 
     def leader(self, topic: str) -> int:
@@ -113,7 +60,7 @@ class Cluster:
         found: list[int] = []
 
         def known() -> bool:
-            admin = AdminClient({"bootstrap.servers": self.bootstrap} | _QUIET)  # a used one asks the old coordinator for ever
+            admin = AdminClient({"bootstrap.servers": self.bootstrap} | QUIET)  # a used one asks the old coordinator for ever
             found.append(int(admin.describe_consumer_groups([group])[group].result().coordinator.id))
             return True
 
@@ -224,70 +171,6 @@ def _kill_each(cluster: Cluster, tiny: Tiny, given: argparse.Namespace) -> list[
     return kills
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What a topic holds in the end."""
-
-    values: Counter[bytes]
-    appended: Mapping[int, list[float]]
-    """When each partition's records were appended (epoch seconds), in order."""
-    first: Mapping[bytes, float]
-    """When each value was first appended."""
-
-    def stall(self, since: float, until: float) -> float:
-        """Return the longest pause in seconds of any partition, of those that began or ended between *since* and *until*."""
-        pauses = [
-            after - before
-            for moments in self.appended.values()
-            for before, after in itertools.pairwise(moments)
-            if after > since and before < until
-        ]
-        return max(pauses, default=until - since)
-
-
-def _read(bootstrap: str, topic: str) -> Seen:
-    """Read all that is committed in *topic*."""
-    options = {
-        "bootstrap.servers": bootstrap,
-        "group.id": "failover-judge",
-        "enable.auto.commit": False,
-        "isolation.level": "read_committed",
-    }
-    consumer = Consumer({**options, **_QUIET, "auto.offset.reset": "earliest", "enable.partition.eof": True})
-    consumer.assign([TopicPartition(topic, number, 0) for number in range(_PARTITIONS)])
-    values: Counter[bytes] = Counter()
-    appended: defaultdict[int, list[float]] = defaultdict(list)
-    first: dict[bytes, float] = {}
-    ended: set[int] = set()
-    while len(ended) < _PARTITIONS:
-        for record in consumer.consume(1000, 1.0):
-            if record.error() is not None:
-                ended.add(record.partition())
-                continue
-            at = record.timestamp()[1] / 1000
-            values[record.value()] += 1
-            appended[record.partition()].append(at)
-            first[record.value()] = min(at, first.get(record.value(), at))
-    consumer.close()
-    return Seen(values, appended, first)
-
-
-def _holds(bootstrap: str, topic: str, load: Load) -> bool:
-    return load.acknowledged <= _read(bootstrap, topic).values.keys()
-
-
-def _report(name: str, seen: Seen, load: Load, kills: list[Kill]) -> tuple[float, int]:
-    """Print what one loop did; return its longest stall in seconds and how many acknowledged values it lost."""
-    lost = load.acknowledged - seen.values.keys()
-    repeats = sum(count - 1 for count in seen.values.values())
-    delays = sorted(at - load.sent[value] for value, at in seen.first.items() if value in load.sent)
-    stalls = [seen.stall(kill.at, kill.until) for kill in kills]
-    print(f"{name}: lost {len(lost)}, repeats {repeats}, longest delay {delays[-1]:.1f} s (from the producer's call to the output)")
-    for kill, stall in zip(kills, stalls, strict=True):
-        print(f"  {kill.roles:<45} outputs of one partition stood still for {stall:.1f} s")
-    return max(stalls), len(lost)
-
-
 def main() -> None:
     """Start, hurt, judge."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -321,22 +204,22 @@ def main() -> None:
         stack.enter_context(_librdkafka(cluster, tiny.source, other, given.delivery))
         producing.start()
         try:
-            _until(lambda: sum(_read(cluster.bootstrap, tiny.target).values.values()) > given.rate, "at work")
+            _until(lambda: sum(read(cluster.bootstrap, tiny.target).values.values()) > given.rate, "at work")
             time.sleep(_QUIET_SECONDS)
             kills = _kill_each(cluster, tiny, given)
         finally:
             load.stop()
             producing.join()
         for target in (tiny.target, other):
-            _until(partial(_holds, cluster.bootstrap, target, load), f"everything acknowledged is in {target}")
+            _until(partial(holds, cluster.bootstrap, target, load), f"everything acknowledged is in {target}")
         told = {event: sum(len(worker.log(event)) for worker in workers) for event in ("retrying", "stepping_back", "unavailable", "crash")}
         print(f"sent {len(load.sent)}, acknowledged {len(load.acknowledged)}, starts of our worker {len(workers)}, its log: {told}")
-        in_source = _read(cluster.bootstrap, tiny.source)
+        in_source = read(cluster.bootstrap, tiny.source)
         missing = len(load.acknowledged - in_source.values.keys())
         print(f"acknowledged, but not in the source topic: {missing}; appends to one source partition paused for at most", end=" ")
         print(", ".join(f"{in_source.stall(kill.at, kill.until):.1f} s" for kill in kills))
-        stall, lost = _report(f"ours ({given.delivery})", _read(cluster.bootstrap, tiny.target), load, kills)
-        _report("librdkafka", _read(cluster.bootstrap, other), load, kills)
+        stall, lost = report(f"ours ({given.delivery})", read(cluster.bootstrap, tiny.target), load, kills)
+        report("librdkafka", read(cluster.bootstrap, other), load, kills)
     if stall >= _LONGEST_SECONDS or lost or missing:
         raise SystemExit(1)
 
