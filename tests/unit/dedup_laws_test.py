@@ -259,7 +259,8 @@ def test_offline_decides_what_the_service_decides(history: Sequence[BoardEvent])
 
 
 def _states(board: Board) -> list[Idea]:
-    return [idea_state(board, idea_id, 0, 0) for idea_id in board.ideas]
+    """Return the states of all ideas but for their portraits, which are drawn again from what the whole board says by now."""
+    return [replace(idea_state(board, idea_id, 0, 0), quote=None, keywords=None) for idea_id in board.ideas]
 
 
 def _no_vector(text: str) -> Any:
