@@ -83,6 +83,8 @@ def test_hysteresis_never_changes_more_often_than_the_bare_rule(band: Definition
     moments = [NOON + day * DAY for day in range(75)]
     calm, bare = walked(band, "use", facts, moments), walked(band, "bare", facts, moments)
     assert len(calm) <= len(bare)
+    for (_, before), (moment, now) in pairwise(_states(calm, moments)):
+        assert now == before or not 3 <= _count(days, (moment - NOON) // DAY) < 6
     inside = {moment for moment in moments if _count(days, (moment - NOON) // DAY) >= 6}
     outside = {moment for moment in moments if _count(days, (moment - NOON) // DAY) < 3}
     assert all(dict(_states(calm, moments))[moment] == "power" for moment in inside)
@@ -98,10 +100,10 @@ def _states(changes: list[tuple[int, str]], moments: list[int]) -> list[tuple[in
 
 
 @settings(max_examples=60, deadline=None)
-@given(days=DAYS, looks=st.lists(st.integers(0, 75 * DAY), max_size=40))
-def test_nobody_leaves_before_the_minimum_dwell(dwelling: Definition, days: list[int], looks: list[int]) -> None:
+@given(days=DAYS, hours=st.integers(5, 30))
+def test_nobody_leaves_before_the_minimum_dwell(dwelling: Definition, days: list[int], hours: int) -> None:
     facts = acted(*(("use", NOON + day * DAY, None) for day in days))
-    changes = walked(dwelling, "use", facts, [NOON + look for look in looks])
+    changes = walked(dwelling, "use", facts, list(range(NOON, NOON + 75 * DAY, hours * DAY // 24)))
     for (entered, segment), (left, _) in pairwise(changes):
         assert segment == "away" or left - entered >= 5 * DAY
 
