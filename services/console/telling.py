@@ -29,7 +29,7 @@ def answer(commanded: Commanded, as_json: bool) -> None:
 
 def trend_line(entry: dict[str, Any]) -> str | None:
     """Return the trend of an idea's summary in words."""
-    numbers = f"{entry['people_4_weeks']} people in four weeks, {entry['people_4_weeks_before']} in the four before"
+    numbers = f"{entry['recent_people']} people in four weeks, {entry['earlier_people']} in the four before"
     return f"{entry['trend']}: {numbers}" if entry["trend"] else None
 
 

@@ -95,7 +95,7 @@ def test_the_trend_goes_by_the_latest_moment_of_the_board() -> None:
     stage = _Stage()
     said = [stage.say(f"dark mode{' please' * place}", occurred_at=_WEEK * week)[0] for place, week in enumerate((10, 11, 12, 15, 16))]
 
-    assert [(idea.trend, idea.people_4_weeks, idea.people_4_weeks_before) for idea in said] == [
+    assert [(idea.trend, idea.recent_people, idea.earlier_people) for idea in said] == [
         ("new", 1, 0),
         ("new", 2, 0),
         ("new", 3, 0),

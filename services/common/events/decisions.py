@@ -119,9 +119,9 @@ class Idea:
     """Up to four words that set it apart from the board's other ideas, most telling first, with blanks between."""
     trend: str = ""
     """``new`` (first asked for within four weeks), ``growing``, ``steady`` or ``fading``, by the latest moment of the board."""
-    people_4_weeks: int = 0
+    recent_people: int = 0
     """Persons who asked for it in the four weeks up to that moment's."""
-    people_4_weeks_before: int = 0
+    earlier_people: int = 0
     """The same of the four weeks before these."""
 
     def key(self) -> str:

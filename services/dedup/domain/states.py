@@ -43,8 +43,8 @@ def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
         quote=portrait.quote or None,
         keywords=" ".join(portrait.keywords) or None,
         trend=trend,
-        people_4_weeks=now,
-        people_4_weeks_before=before,
+        recent_people=now,
+        earlier_people=before,
     )
 
 
