@@ -98,9 +98,7 @@ async def test_a_group_at_work_is_not_set_back(outside: Broker, tiny: Tiny) -> N
     assert await outside.lag(tiny.group, tiny.source) == _COUNT
 
 
-async def test_who_was_stopped_on_purpose_is_not_suspected_when_all_is_read_again(
-    outside: Broker, tiny: Tiny, broker: EmbeddedBroker
-) -> None:
+async def test_who_was_stopped_on_purpose_is_not_suspected_when_all_is_read_again(outside: Broker, tiny: Tiny, bootstrap: str) -> None:
     """A replay begins where the last worker began; it must not look like a worker that was killed there."""
     await outside.create(2, tiny.source, tiny.target, tiny.letters)
     first = tiny.start()
@@ -108,7 +106,7 @@ async def test_who_was_stopped_on_purpose_is_not_suspected_when_all_is_read_agai
     await _through(outside, tiny)
     assert first.terminate() == 0
 
-    kafka = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, idempotence=False, session_timeout_ms=6_000)
+    kafka = KafkaSettings(bootstrap_servers=bootstrap, idempotence=False, session_timeout_ms=6_000)
     await set_back(kafka, tiny.group, [(tiny.source, number) for number in range(2)])
     again = tiny.start()
     await eventually(lambda: len(_offsets(tiny, "ended")) == 2 * _COUNT, "every input again")

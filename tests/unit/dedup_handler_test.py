@@ -16,7 +16,18 @@ from services.dedup.app import check_model
 from services.dedup.domain.entry import Entry
 from services.dedup.handler import DedupHandler
 from services.dedup.ports import Vectors
-from tests.fakes_dedup import CODEC, FakeEncoder, MemoryBoardLog, MemorySaidLog, NoMeter, event_of, handle_all, handler_on, received, submitted
+from tests.fakes_dedup import (
+    CODEC,
+    FakeEncoder,
+    MemoryBoardLog,
+    MemorySaidLog,
+    NoMeter,
+    event_of,
+    handle_all,
+    handler_on,
+    received,
+    submitted,
+)
 
 _EVENTS = [submitted(place, text) for place, text in enumerate(["dark mode", "export to pdf", "dark mode", "mode dark please"])]
 

@@ -67,7 +67,7 @@ class BoardEvent:
     release_name: str | None = None
     release_url: str | None = None
     subject: str | None = None
-    """What the raw record spoke of; with *digest*, 96 bits of what it said, it tells a repeat from a conflict when the record comes again."""
+    """What the raw record spoke of; with *digest*, 96 bits of what it said, it tells a repeat from a conflict."""
     digest: str | None = None
     has_address: bool = False
     """Whether the raw record named an e-mail address of its author."""
