@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -21,9 +21,12 @@ from aiokafka.errors import (
 
 from services.common.errors import Evicted, TransientError
 from services.common.kafka import closing, connection, kafka_errors
+from services.common.logs import get_logger
 from services.common.ports import Partition
 from services.common.records import Record
 from services.common.settings import KafkaSettings
+
+log = get_logger(__name__)
 
 _EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
 _FETCH_WAIT_MS = 500
@@ -43,6 +46,24 @@ class Standing:
 
 _Poll: TypeAlias = tuple[int, Sequence[Record]]
 """How many revocations there had been when these records were taken."""
+
+
+class Assignor(RangePartitionAssignor):  # type: ignore[misc]  # publishes no types
+    """Kafka's range assignment; notes when it had to give something away that it could not see.
+
+    A broker that has just started may tell of topics without their partitions. The group's leader then assigns nothing of them, and
+    nobody would ever ask again: the group would stand still with every member alive.
+    """
+
+    starved: ClassVar[bool] = False
+    """Whether the last assignment that this process made lacked the partitions of a topic."""
+
+    @classmethod
+    def assign(cls, cluster: Any, members: Any) -> Any:
+        """Return each member's partitions."""
+        topics = {topic for member in members.values() for topic in member.subscription}
+        Assignor.starved = not all(cluster.partitions_for_topic(topic) for topic in topics)
+        return super().assign(cluster, members)
 
 
 class KafkaSource:
@@ -75,7 +96,7 @@ class KafkaSource:
             rebalance_timeout_ms=settings.max_poll_interval_ms,
             max_partition_fetch_bytes=max(batch_bytes // 4, 2 * 1024 * 1024),
             fetch_max_bytes=batch_bytes,
-            partition_assignment_strategy=(RangePartitionAssignor,),
+            partition_assignment_strategy=(Assignor,),
             isolation_level="read_committed",
         )
 
@@ -97,6 +118,8 @@ class KafkaSource:
 
         At the moment of its return no partition of these records has been revoked.
         """
+        if Assignor.starved:
+            await self._join_again()
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll(max_records))
         # aiokafka waits without a limit while the group rebalances, and miscounts its idle time when it is cancelled.
@@ -108,6 +131,15 @@ class KafkaSource:
             revocations, records = polled.result()
         # Records that were polled before a revocation come again from the last commit, to whoever is assigned their partition.
         return records if revocations == self._revocations else ()
+
+    async def _join_again(self) -> None:
+        """Have the group assign anew what its leader, which is us, could not see."""
+        Assignor.starved = False
+        log.warning("joining_again", why="the broker told of a topic without its partitions")
+        with kafka_errors("metadata"):
+            async with asyncio.timeout(self._answer_seconds):
+                await self._consumer._client.force_metadata_update()  # noqa: SLF001 - aiokafka offers no other way
+        self._consumer._coordinator.request_rejoin()  # noqa: SLF001
 
     async def _poll(self, max_records: int) -> _Poll:
         fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=max_records)
