@@ -55,9 +55,9 @@
 {{- end }}
 {{- end -}}
 
-{{/* The definition that a worker reads: channels, segments, notifications, or nothing. (dict "root" $ "name" "ingest") */}}
+{{/* The definition that a worker reads: channels, boards, segments, notifications, or nothing. (dict "root" $ "name" "ingest") */}}
 {{- define "groundswell.definitionOf" -}}
-{{- $which := get (dict "ingest" "channels" "segmenter" "segments" "notifier" "notifications") .name | default "" -}}
+{{- $which := get (dict "ingest" "channels" "dedup" "boards" "segmenter" "segments" "notifier" "notifications") .name | default "" -}}
 {{- if and $which (get .root.Values.definitions $which) -}}{{ $which }}{{- end -}}
 {{- end -}}
 
