@@ -21,6 +21,6 @@ LACKING = {
 async def test_the_suite_fails_without(patch: str) -> None:
     service, expected = LACKING[patch]
     report = await run(
-        "embedded", 7, 20.0, print, only=(), patches={service: patch}, deadly=patch == "no_guard", settle_seconds=20.0, least_enriched=250
+        "embedded", 7, 20.0, print, only=(), patches={service: patch}, deadly=patch == "no_guard", settle_seconds=20.0, least_enriched=400
     )
     assert expected <= report.broken.keys(), report.text()
