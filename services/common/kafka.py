@@ -14,16 +14,21 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,
+    CommitFailedError,
     GroupAuthorizationFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
     IncompatibleBrokerVersion,
     KafkaError,
     KafkaTimeoutError,
     KafkaUnavailableError,
     MessageSizeTooLargeError,
+    RebalanceInProgressError,
     RecordTooLargeError,
     TopicAuthorizationFailedError,
     TransactionalIdAuthorizationFailed,
     UnknownError,
+    UnknownMemberIdError,
     UnknownTopicOrPartitionError,
 )
 from aiokafka.partitioner import murmur2
@@ -37,6 +42,8 @@ from services.common.settings import KafkaSettings
 
 log = get_logger(__name__)
 
+EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
+"""The group does not count on this member any more."""
 _REFUSALS = (
     AuthenticationFailedError,
     AuthenticationMethodNotSupported,

@@ -9,14 +9,12 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import CommitFailedError, IllegalGenerationError, IllegalStateError, RebalanceInProgressError, UnknownMemberIdError
 
 from services.common.errors import TransientError
-from services.common.kafka import connection, kafka_errors
+from services.common.kafka import EVICTIONS, connection, kafka_errors
 from services.common.ports import Partition
 from services.common.settings import KafkaSettings
 
-_EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
 _JOIN_SECONDS = 60.0
 _LOOK_MS = 200
 
@@ -65,7 +63,7 @@ async def set_back(
             positions = await _positions(consumer, wanted, since)
             try:
                 await consumer.commit(positions)
-            except _EVICTIONS as error:
+            except EVICTIONS as error:
                 raise _running(group) from error
     finally:
         await consumer.stop()

@@ -11,16 +11,10 @@ from typing import Any, ClassVar, TypeAlias
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalGenerationError,
-    IllegalStateError,
-    RebalanceInProgressError,
-    UnknownMemberIdError,
-)
+from aiokafka.errors import IllegalStateError
 
 from services.common.errors import Evicted, TransientError
-from services.common.kafka import closing, connection, kafka_errors
+from services.common.kafka import EVICTIONS, closing, connection, kafka_errors
 from services.common.logs import get_logger
 from services.common.ports import Partition
 from services.common.records import Record
@@ -28,7 +22,6 @@ from services.common.settings import KafkaSettings
 
 log = get_logger(__name__)
 
-_EVICTIONS = (CommitFailedError, IllegalGenerationError, UnknownMemberIdError, RebalanceInProgressError, IllegalStateError)
 _FETCH_WAIT_MS = 500
 _POLL_SECONDS = 1.0
 """Above the fetch's own wait, so that it shows only while the group rebalances."""
@@ -175,7 +168,7 @@ class KafkaSource:
                 # aiokafka repeats a commit without a limit while the broker is away; the loop's budget shall decide.
                 async with asyncio.timeout(self._answer_seconds):
                     await self._consumer.commit(offsets)
-        except _EVICTIONS as error:
+        except EVICTIONS as error:
             raise Evicted(f"the commit was refused: {type(error).__name__}") from error
         self._heard = sent
 
