@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from services.common.clock import Micros
 from services.common.errors import Fenced
-from services.common.events import Alert
 from services.common.ids import board_key
+from services.common.records import Output
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import HELD, Row, digest_of
-from services.notifier.domain.person import Person
-from services.notifier.ports import Accepted, Delivery, Mail, Postponed, Wake
+from services.notifier.domain.ledger import HELD, Row
+from services.notifier.domain.letter import Letter
+from services.notifier.domain.person import EMAIL, Person, usable
+from services.notifier.ports import Accepted, Delivery, Message, Postponed, Wake
 
 
 class MemoryStore:
@@ -148,24 +149,28 @@ def _board(row: Row) -> str:
     return board_key(row.alert.workspace, row.alert.board)
 
 
-class PlainComposer:
-    """Writes mails that say nothing."""
+class RecordingChannel:
+    """Writes messages that say nothing; all are taken, unless *verdict* says otherwise, and remembered."""
 
-    def compose(self, alert: Alert, address: str) -> Mail:
-        return Mail(address, f"<{digest_of(alert.alert_id)}@test.example>", b"")
+    def __init__(self, name: str = EMAIL, *, needs_address: bool = True) -> None:
+        self.name = name
+        self.needs_address = needs_address
+        self.accepted: list[Message] = []
+        self.verdict: Callable[[Message], Delivery] = lambda _: Accepted()
 
+    def usable(self, address: str) -> bool:
+        return usable(address)
 
-class RecordingMailer:
-    """Accepts every mail, unless *verdict* says otherwise, and remembers it."""
+    def compose(self, letter: Letter) -> Message:
+        return Message(letter.address, f"<{letter.id}@test.example>", b"")
 
-    def __init__(self) -> None:
-        self.accepted: list[Mail] = []
-        self.verdict: Callable[[Mail], Delivery] = lambda _: Accepted()
-
-    async def send(self, mails: Sequence[Mail], deadline: float) -> Sequence[Delivery]:
-        deliveries = [self.verdict(mail) for mail in mails]
-        self.accepted.extend(mail for mail, delivery in zip(mails, deliveries, strict=True) if isinstance(delivery, Accepted))
+    async def send(self, messages: Sequence[Message], deadline: float) -> Sequence[Delivery]:
+        deliveries = [self.verdict(message) for message in messages]
+        self.accepted.extend(message for message, delivery in zip(messages, deliveries, strict=True) if isinstance(delivery, Accepted))
         return deliveries
+
+    def outputs(self, message: Message, letter: Letter) -> Sequence[Output]:
+        return ()
 
 
 class SilentCounter:

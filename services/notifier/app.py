@@ -20,6 +20,7 @@ from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.topics import load_topics
 from services.common.worker import Wire, Wiring
+from services.notifier.adapters.email import EmailChannel
 from services.notifier.adapters.metrics import PrometheusOutcomes
 from services.notifier.adapters.mongo import MongoNotifierStore
 from services.notifier.adapters.smtp import SmtpMailer
@@ -70,8 +71,7 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
             outbox = OutboxHandler(
                 store=store.port,
                 codec=codec,
-                composer=templates,
-                mailer=mailer,
+                channel=EmailChannel(templates, mailer),
                 clock=clock,
                 counter=PrometheusOutcomes(registry),
                 manner=manner,

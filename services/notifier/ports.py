@@ -8,11 +8,12 @@ from typing import Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.common.errors import PermanentError
-from services.common.events import Alert
+from services.common.records import Output
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
 from services.notifier.domain.ledger import Row
+from services.notifier.domain.letter import Letter
 from services.notifier.domain.person import Person
 
 
@@ -136,58 +137,86 @@ class Store(BoardStore, LedgerStore, PersonStore, Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Mail:
-    """A message ready to be sent to one address."""
+class Message:
+    """What one person is sent by one channel, ready to leave."""
 
     recipient: str
+    """The channel's own address of the person: a mailbox, a URL; the person's id where the channel needs none."""
     message_id: str
+    """The same with every attempt: what the other side recognizes a repetition by."""
     body: bytes
-    """RFC 5322, CRLF line ends."""
+    """As the channel's wire wants it: RFC 5322 with CRLF line ends, or JSON."""
 
 
 class Unrenderable(PermanentError):  # noqa: N818 - a state of the template, named as it is logged
-    """A template cannot be filled in for this alert; the message names template and line and quotes nothing."""
-
-
-class Composer(Protocol):
-    """Writes mails."""
-
-    def compose(self, alert: Alert, address: str) -> Mail:
-        """Return the mail that tells *address* of *alert*: the same bytes each time.
-
-        Raises:
-            Unrenderable: A template cannot be filled in.
-        """
+    """A template cannot be filled in for this letter; the message names template and line and quotes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The server took the mail."""
+    """The other side took the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The server will never take the mail. *reason* holds no address."""
+    """The other side will never take this message. *reason* holds no address."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disabled:
+    """The address is gone for good: nothing is to be sent there again until the person gives it anew. *reason* holds no address."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Postponed:
-    """The server may take the mail later. *reason* holds no address; *tried* is False where nobody asked it."""
+    """The other side may take the message later. *reason* holds no address."""
 
     reason: str
     tried: bool = True
+    """False where nobody was asked: that counts as no failure."""
+    until: Micros | None = None
+    """Not before this moment, where the other side named one; None leaves it to the schedule."""
 
 
-Delivery: TypeAlias = Accepted | Refused | Postponed
+Delivery: TypeAlias = Accepted | Refused | Disabled | Postponed
 
 
-class Mailer(Protocol):
-    """Hands mails to a mail server."""
+class Channel(Protocol):
+    """One way to reach people. Which one is used for whom, in what order and when, is decided by ``domain``, never here."""
 
-    async def send(self, mails: Sequence[Mail], deadline: float) -> Sequence[Delivery]:
-        """Return what became of each of *mails*, in their order; after *deadline* (monotonic seconds) no more are tried."""
+    @property
+    def name(self) -> str:
+        """Return what contacts, preferences and the ledger call it: ``email``, ``webhook``, ``slack``, ``in_app``."""
+
+    @property
+    def needs_address(self) -> bool:
+        """Tell whether people must have given an address; without one the person's id is the address."""
+
+    def usable(self, address: str) -> bool:
+        """Tell whether *address* can be written to at all."""
+
+    def compose(self, letter: Letter) -> Message:
+        """Return *letter* ready to be sent: the same bytes each time.
+
+        Raises:
+            Unrenderable: A template cannot be filled in.
+        """
+
+    async def send(self, messages: Sequence[Message], deadline: float) -> Sequence[Delivery]:
+        """Return what became of each of *messages*, in their order; after *deadline* (monotonic seconds) no more are tried.
+
+        Raises nothing for what the other side does or does not do. A message may come again after a crash, under its id.
+        """
+
+    def outputs(self, message: Message, letter: Letter) -> Sequence[Output]:
+        """Return what is published together with the word that *message* was taken; empty for a channel with a wire of its own.
+
+        A pure function: a redelivery publishes the same bytes again.
+        """
 
 
 class OutcomeCounter(Protocol):

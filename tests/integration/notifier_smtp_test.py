@@ -26,15 +26,15 @@ from pydantic import SecretStr
 from services.console.embedded.broker import free_port
 from services.console.embedded.mail import MailSink, Reply
 from services.notifier.adapters.smtp import SmtpMailer
-from services.notifier.ports import Accepted, Delivery, Mail, Postponed, Refused
+from services.notifier.ports import Accepted, Delivery, Message, Postponed, Refused
 from services.notifier.settings import SmtpSettings
 
 SENDER = "hello@lumora.example"
 
 
-def mail(recipient: str = "ann@example.com", number: int = 0) -> Mail:
+def mail(recipient: str = "ann@example.com", number: int = 0) -> Message:
     head = f"From: {SENDER}\r\nTo: {recipient}\r\nSubject: Hello {number}\r\nMessage-ID: <m{number}@lumora.example>\r\n\r\n"
-    return Mail(recipient, f"<m{number}@lumora.example>", f"{head}.A line with a dot\r\n".encode())
+    return Message(recipient, f"<m{number}@lumora.example>", f"{head}.A line with a dot\r\n".encode())
 
 
 @asynccontextmanager
@@ -44,7 +44,7 @@ async def mailing(port: int, **settings: Any) -> AsyncIterator[SmtpMailer]:
     await mailer.close()
 
 
-async def send(port: int, *mails: Mail, **settings: Any) -> list[Delivery]:
+async def send(port: int, *mails: Message, **settings: Any) -> list[Delivery]:
     async with mailing(port, **settings) as mailer:
         return list(await mailer.send(mails, time.monotonic() + 30))
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from services.common.events import Alert, Decision, PersonEvent
 from services.notifier.domain.ledger import Row
-from services.notifier.ports import Accepted, Delivery, Mail, Refused
+from services.notifier.ports import Accepted, Delivery, Message, Refused
 from tests.fakes_notifier import POSTPONED
 from tests.unit.notifier_world import CODEC, TOPICS, Crash, World, without_attempts
 
@@ -216,7 +216,7 @@ class Story:
         self.server = state
         self.refused |= state == "refuses"
 
-    def _receive(self, mail: Mail) -> Delivery:
+    def _receive(self, mail: Message) -> Delivery:
         if self.server == "down":
             return POSTPONED
         if self.server == "refuses":

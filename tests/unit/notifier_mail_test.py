@@ -18,6 +18,7 @@ from services.common.errors import ConfigurationError
 from services.common.events import Alert
 from services.common.paths import EXAMPLES
 from services.notifier.adapters.templates import Templates, one_line
+from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import _PLAIN, usable
 from services.notifier.ports import Unrenderable
 
@@ -45,6 +46,10 @@ def templates(folder: Path = EXAMPLES / "templates", *statuses: str) -> Template
     return Templates(folder, statuses or ("shipped",), product="Lumora", sender=SENDER, unsubscribe=None)
 
 
+def letter(alert: Alert, address: str) -> Letter:
+    return Letter(letter_id((alert,)), address, (alert,))
+
+
 def parsed(body: bytes) -> EmailMessage:
     message = message_from_bytes(body, policy=default_policy)
     assert isinstance(message, EmailMessage)
@@ -59,7 +64,7 @@ def part(message: EmailMessage, kind: str) -> str:
 
 
 def test_a_mail_says_what_shipped_in_two_forms_and_quotes_the_person() -> None:
-    mail = templates().compose(ALERT, "ann@example.com")
+    mail = templates().compose(letter(ALERT, "ann@example.com"))
     message = parsed(mail.body)
     assert message["To"] == "ann@example.com"
     assert message["From"] == SENDER
@@ -73,12 +78,14 @@ def test_a_mail_says_what_shipped_in_two_forms_and_quotes_the_person() -> None:
 
 
 def test_the_same_alert_gives_the_same_bytes() -> None:
-    assert templates().compose(ALERT, "ann@example.com") == templates().compose(replace(ALERT, attempt=4), "ann@example.com")
+    assert templates().compose(letter(ALERT, "ann@example.com")) == templates().compose(
+        letter(replace(ALERT, attempt=4), "ann@example.com")
+    )
 
 
 def test_an_alert_without_release_quote_and_title_is_still_a_mail() -> None:
     bare = replace(ALERT, title="", quote="", release_name=None, release_url=None)
-    message = parsed(templates().compose(bare, "ann@example.com").body)
+    message = parsed(templates().compose(letter(bare, "ann@example.com")).body)
     assert message["Subject"] == "You asked, we shipped: your request"
     assert "You wrote" not in part(message, "plain")
     assert "http" not in part(message, "plain")
@@ -88,7 +95,7 @@ def test_an_alert_without_release_quote_and_title_is_still_a_mail() -> None:
     "url", ["javascript:alert(1)", "file:///etc/passwd", "https://", "https://a b", "https://x\r\nBcc: eve@example.com", "http://[bad"]
 )
 def test_only_web_addresses_become_links(url: str) -> None:
-    message = parsed(templates().compose(replace(ALERT, release_url=url), "ann@example.com").body)
+    message = parsed(templates().compose(letter(replace(ALERT, release_url=url), "ann@example.com")).body)
     assert "href" not in part(message, "html")
     assert url not in part(message, "plain")
 
@@ -101,13 +108,13 @@ def test_no_text_adds_a_header_a_part_or_a_tag(title: str, quote: str, name: str
     attack = replace(
         ALERT, title=title + "\r\nBcc: eve@example.com\r\n\r\nbody", quote="--=_abcdefghijklmnopqrstuvwx--\r\n" + quote, release_name=name
     )
-    body = templates().compose(attack, "ann@example.com").body
+    body = templates().compose(letter(attack, "ann@example.com")).body
     message = parsed(body)
     assert [name.lower() for name in message] == [
         "from", "to", "subject", "date", "message-id", "list-unsubscribe", "auto-submitted", "mime-version", "content-type",
     ]  # fmt: skip
     assert [part.get_content_type() for part in message.walk()] == ["multipart/alternative", "text/plain", "text/html"]
-    plain = templates().compose(replace(ALERT, title=".", quote=".", release_name="."), "ann@example.com").body
+    plain = templates().compose(letter(replace(ALERT, title=".", quote=".", release_name="."), "ann@example.com")).body
     assert part(message, "html").count("<") == part(parsed(plain), "html").count("<")
     assert max(len(line) for line in body.split(b"\r\n")) <= 998
     assert body.isascii()
@@ -125,7 +132,7 @@ def test_every_text_arrives_as_it_was_written(tmp_path_factory: pytest.TempPathF
     verbatim = templates(
         folder_with(folder, subject="{{ title }}", txt="{{ quote }}\n--=_abcdefghijklmnopqrstuvwx--", html="{{ quote | safe }}")
     )
-    body = verbatim.compose(replace(ALERT, quote=text, title=title), "ann@example.com").body
+    body = verbatim.compose(letter(replace(ALERT, quote=text, title=title), "ann@example.com")).body
     message = parsed(body)
     assert part(message, "plain") == in_lines(f"{text}\n--=_abcdefghijklmnopqrstuvwx--")
     assert part(message, "html") == in_lines(text)
@@ -142,19 +149,19 @@ def test_an_address_that_is_known_at_a_glance_is_one(address: str) -> None:
 
 
 def test_an_address_in_other_letters_is_kept() -> None:
-    mail = templates().compose(ALERT, "аня@пример.example")
+    mail = templates().compose(letter(ALERT, "аня@пример.example"))
     assert message_from_bytes(mail.body, policy=SMTP.clone(utf8=True))["To"] == mail.recipient == "аня@пример.example"
 
 
 def test_a_domain_in_other_letters_is_written_in_ascii() -> None:
-    mail = templates().compose(ALERT, "ann@müller.example")
+    mail = templates().compose(letter(ALERT, "ann@müller.example"))
     assert parsed(mail.body)["To"] == mail.recipient == "ann@xn--mller-kva.example"
 
 
 def test_a_long_domain_leaves_its_headers_whole() -> None:
     host = ".".join(["a" * 60] * 3) + ".example"
     sender = Templates(EXAMPLES / "templates", ["shipped"], product="L", sender=f"hello@{host}", unsubscribe=None)
-    message = parsed(sender.compose(ALERT, "ann@example.com").body)
+    message = parsed(sender.compose(letter(ALERT, "ann@example.com")).body)
     assert message["Message-ID"] == f"<abcdefghijklmnopqrstuvwx@{host}>"
     assert message["List-Unsubscribe"] == f"<mailto:hello@{host}?subject=unsubscribe%20abcdefghijklmnopqrstuvwx>"
 
@@ -219,13 +226,34 @@ def test_a_missing_template_is_named(tmp_path: Path) -> None:
 
 def test_a_template_that_fails_for_one_alert_alone_says_where_and_quotes_nothing(tmp_path: Path) -> None:
     folder = folder_with(tmp_path, txt="{% if title == 'Odd one' %}\n{{ quote.nothing }}{% endif %}")
-    assert templates(folder).compose(ALERT, "ann@example.com")
+    assert templates(folder).compose(letter(ALERT, "ann@example.com"))
     with pytest.raises(Unrenderable, match=r"^the template default\.txt fails at line 2: UndefinedError$"):
-        templates(folder).compose(replace(ALERT, title="Odd one"), "ann@example.com")
+        templates(folder).compose(letter(replace(ALERT, title="Odd one"), "ann@example.com"))
 
 
 def test_each_status_has_its_own_words_or_the_default() -> None:
     both = templates(EXAMPLES / "templates", "shipped", "planned")
     assert (
-        parsed(both.compose(replace(ALERT, status="planned"), "a@example.com").body)["Subject"] == "“Dark mode”: planned in Winter release"
+        parsed(both.compose(letter(replace(ALERT, status="planned"), "a@example.com")).body)["Subject"]
+        == "“Dark mode”: planned in Winter release"
     )
+
+
+def test_a_digest_is_one_mail_of_all_its_alerts() -> None:
+    alerts = [replace(ALERT, alert_id=f"lumora:alert:{name}", title=f"Idea {name}", quote=f"please <{name}>") for name in "ab"]
+    mail = templates().compose(Letter(letter_id(alerts), "ann@example.com", alerts))
+    message = parsed(mail.body)
+    assert message["Subject"] == "2 things that you asked Lumora for"
+    assert all(f"Idea {name}: shipped (Winter release)" in part(message, "plain") for name in "ab")
+    assert all(f"please &lt;{name}&gt;" in part(message, "html") for name in "ab")
+    assert message["Message-ID"] == mail.message_id == f"<{letter_id(list(reversed(alerts)))}@lumora.example>"
+
+
+def test_a_folder_without_a_digest_uses_ours_and_one_with_a_broken_digest_is_refused(tmp_path: Path) -> None:
+    for name in ("shipped.subject.txt", "shipped.txt", "shipped.html"):
+        (tmp_path / name).write_text((EXAMPLES / "templates" / name).read_text())
+    both = [ALERT, replace(ALERT, alert_id="lumora:alert:b")]
+    assert templates(tmp_path).compose(Letter(letter_id(both), "ann@example.com", both))
+    (tmp_path / "digest.txt").write_text("{% for item in items %}\n{{ item.nothing }}\n{% endfor %}")
+    with pytest.raises(ConfigurationError, match=r"digest\.txt:2: UndefinedError"):
+        templates(tmp_path)

@@ -8,9 +8,10 @@ from services.common.events import Alert, Decision, PersonEvent
 from services.common.outcome import Drop, Emit, Reject
 from services.common.records import Received, Record
 from services.notifier.domain.ledger import DIRECT_ALERTS
+from services.notifier.domain.letter import Letter
 from services.notifier.domain.telling import SECOND, Schedule
-from services.notifier.ports import Accepted, Delivery, Mail, Refused, Unrenderable
-from tests.fakes_notifier import POSTPONED, PlainComposer
+from services.notifier.ports import Accepted, Delivery, Message, Refused, Unrenderable
+from tests.fakes_notifier import POSTPONED, RecordingChannel
 from tests.unit.notifier_world import CODEC, Crash, World
 
 DAY = 86_400 * SECOND
@@ -271,16 +272,16 @@ async def test_a_server_that_stays_away_ends_in_failure_with_its_reason(world: W
 
 
 async def test_a_refusal_and_a_broken_template_concern_one_alert_only() -> None:
-    class Moody(PlainComposer):
-        def compose(self, alert: Alert, address: str) -> Mail:
-            if alert.person_id == "bob":
+    class Moody(RecordingChannel):
+        def compose(self, letter: Letter) -> Message:
+            if letter.alerts[0].person_id == "bob":
                 raise Unrenderable("the template shipped.txt fails at line 3: UndefinedError")
-            return super().compose(alert, address)
+            return super().compose(letter)
 
-    def moody(mail: Mail) -> Delivery:
+    def moody(mail: Message) -> Delivery:
         return Refused("the mail server said 550 no") if mail.recipient.startswith("ann") else Accepted()
 
-    world = World(composer=Moody())
+    world = World(mailer=Moody())
     world.mailer.verdict = moody
     for person in ("ann", "bob", "eve"):
         world.contact(person)

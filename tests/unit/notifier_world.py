@@ -13,15 +13,15 @@ from services.common.ids import board_key, decision_id
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output, Received, Record
 from services.common.registry import open_schemas
-from services.notifier.domain.ledger import Row, digest_of
+from services.notifier.domain.ledger import Row
+from services.notifier.domain.letter import digest_of
 from services.notifier.domain.telling import SECOND, Schedule
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import LedgerRecall
-from services.notifier.ports import Composer
-from tests.fakes_notifier import HandClock, MemoryStore, PlainComposer, RecordingMailer, SilentCounter
+from tests.fakes_notifier import HandClock, MemoryStore, RecordingChannel, SilentCounter
 
 WORKSPACE, BOARD = "lumora", "product"
 PARTITIONS = 3
@@ -58,9 +58,9 @@ class Crash(Exception):  # noqa: N818 - not an error of ours
 class World:
     """The service and everything around it."""
 
-    def __init__(self, *, statuses: Sequence[str] = ("shipped",), tell_again: bool = False, composer: Composer | None = None) -> None:
+    def __init__(self, *, statuses: Sequence[str] = ("shipped",), tell_again: bool = False, mailer: RecordingChannel | None = None) -> None:
         self.store = MemoryStore()
-        self.mailer = RecordingMailer()
+        self.mailer = mailer or RecordingChannel()
         self.clock = HandClock(START)
         self.records: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
         self.positions = dict.fromkeys(TOPICS, 0)
@@ -79,7 +79,6 @@ class World:
         self.outcomes: list[Outcome] = []
         self.statuses = statuses
         self.tell_again = tell_again
-        self.composer = composer or PlainComposer()
         self.sequence = 0
         self._born = True
         self._offsets = Counter[tuple[str, int]]()
@@ -93,8 +92,7 @@ class World:
         outbox = OutboxHandler(
             store=self.store,
             codec=CODEC,
-            composer=self.composer,
-            mailer=self.mailer,
+            channel=self.mailer,
             clock=self.clock,
             counter=SilentCounter(),
             manner=manner,

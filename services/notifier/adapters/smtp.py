@@ -20,7 +20,7 @@ from aiosmtplib import (
 
 from services.common.errors import ConfigurationError
 from services.common.logs import get_logger
-from services.notifier.ports import Accepted, Delivery, Mail, Postponed, Refused
+from services.notifier.ports import Accepted, Delivery, Message, Postponed, Refused
 from services.notifier.settings import SmtpSettings
 
 log = get_logger(__name__)
@@ -44,10 +44,10 @@ class SmtpMailer:
         self._down_until = 0.0
         self._down_reason = ""
 
-    async def send(self, mails: Sequence[Mail], deadline: float) -> Sequence[Delivery]:
-        """Return what became of each of *mails*, in their order; after *deadline* (monotonic seconds) no more are tried."""
-        deliveries: list[Delivery] = [Postponed("not tried yet: the mail server is slow", tried=False)] * len(mails)
-        queue = iter(enumerate(mails))
+    async def send(self, messages: Sequence[Message], deadline: float) -> Sequence[Delivery]:
+        """Return what became of each of *messages*, in their order; after *deadline* (monotonic seconds) no more are tried."""
+        deliveries: list[Delivery] = [Postponed("not tried yet: the mail server is slow", tried=False)] * len(messages)
+        queue = iter(enumerate(messages))
 
         async def carry() -> None:
             client: SMTP | None = None
@@ -63,7 +63,7 @@ class SmtpMailer:
             if client is not None:
                 self._idle.append((client, time.monotonic()))
 
-        await asyncio.gather(*(carry() for _ in range(min(self._settings.connections, len(mails)))))
+        await asyncio.gather(*(carry() for _ in range(min(self._settings.connections, len(messages)))))
         return deliveries
 
     async def close(self) -> None:
@@ -75,7 +75,7 @@ class SmtpMailer:
             except (SMTPException, OSError):
                 client.close()
 
-    async def _deliver(self, client: SMTP | None, mail: Mail) -> tuple[SMTP | None, Delivery]:
+    async def _deliver(self, client: SMTP | None, mail: Message) -> tuple[SMTP | None, Delivery]:
         """Try *mail* once; return a connection that the next one may use, or None."""
         if client is None or not client.is_connected:
             try:
@@ -93,7 +93,7 @@ class SmtpMailer:
             log.warning("smtp_broken", error=type(error).__name__)
             return None, Postponed(f"the connection to the mail server broke: {type(error).__name__}")
 
-    async def _transact(self, client: SMTP, mail: Mail) -> Delivery:
+    async def _transact(self, client: SMTP, mail: Message) -> Delivery:
         """Hand over *mail*; raises for a connection that broke."""
         options = [] if mail.recipient.isascii() else ["SMTPUTF8"]
         try:

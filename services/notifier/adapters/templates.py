@@ -16,12 +16,17 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.common.errors import ConfigurationError
 from services.common.events import Alert
+from services.common.paths import EXAMPLES
 from services.notifier.adapters.mime import sender_line, subject_line, written
-from services.notifier.domain.ledger import digest_of
-from services.notifier.ports import Mail, Unrenderable
+from services.notifier.domain.letter import Letter
+from services.notifier.ports import Message, Unrenderable
 
 _PARTS = ("subject.txt", "txt", "html")
 _FALLBACK = "default"
+DIGEST = "digest"
+"""The templates that tell of several alerts at once."""
+_SHIPPED_WITH_US = EXAMPLES / "templates"
+"""Where the digest's templates are taken from if the folder has none: any person may ask for one."""
 _SUBJECT_CHARACTERS = 150
 _TEMPLATE_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError, RecursionError)
 """What a template's own expressions can raise."""
@@ -36,7 +41,8 @@ class Templates:
     """Writes mails with ``STATUS.subject.txt``, ``STATUS.txt`` and ``STATUS.html`` of a folder, or ``default.*`` where one is missing.
 
     Templates get: product, status, title (of the idea), quote (the person's own words, may be empty), release_name and release_url
-    (None where unknown; a URL is http or https), workspace, board, idea_id.
+    (None where unknown; a URL is http or https), workspace, board, idea_id. Those of a digest, ``digest.*``, which we bring along,
+    get product and ``items``, each with all of these.
     """
 
     def __init__(self, folder: Path, statuses: Collection[str], *, product: str, sender: str, unsubscribe: str | None) -> None:
@@ -52,35 +58,44 @@ class Templates:
         self._from, self._domain = sender_line(sender_address), sender_address.domain
         self._unsubscribe = quote(parseaddr(unsubscribe or address)[1], safe="@")
         self._environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(folder), autoescape=select_autoescape(("html",)), undefined=StrictUndefined, trim_blocks=True
+            loader=FileSystemLoader([folder, _SHIPPED_WITH_US]),
+            autoescape=select_autoescape(("html",)),
+            undefined=StrictUndefined,
+            trim_blocks=True,
         )
-        self._templates = {(status, part): self._load(status, part) for status in statuses for part in _PARTS}
-        for status in statuses:
-            for sample in _SAMPLES:
-                self._try(status, sample)
+        self._templates = {(status, part): self._load(status, part) for status in (*statuses, DIGEST) for part in _PARTS}
+        for sample in _SAMPLES:
+            for status in statuses:
+                self._try(status, {**self._sample(status), **sample})
+            self._try(DIGEST, {"product": product, "items": [{**self._sample(status), **sample} for status in (*statuses, *statuses)]})
 
-    def compose(self, alert: Alert, address: str) -> Mail:
-        """Return the mail that tells *address* of *alert*: the same bytes each time."""
-        values = self._values(alert)
-        digest = digest_of(alert.alert_id)
-        address = _in_ascii(address)
-        message_id = f"<{digest}@{self._domain}>"
+    def compose(self, letter: Letter) -> Message:
+        """Return *letter* as a mail: the same bytes each time."""
+        kind, values = self._values(letter)
+        address = _in_ascii(letter.address)
+        message_id = f"<{letter.id}@{self._domain}>"
         body = written(
-            (self._from, subject_line(one_line(self._render(alert.status, "subject.txt", values)))),
+            (self._from, subject_line(one_line(self._render(kind, "subject.txt", values)))),
             to=address,
-            at=datetime.fromtimestamp(alert.created_at / 1_000_000, UTC),
+            at=datetime.fromtimestamp(letter.alerts[-1].created_at / 1_000_000, UTC),
             tokens=(
                 ("Message-ID", message_id),
-                ("List-Unsubscribe", f"<mailto:{self._unsubscribe}?subject=unsubscribe%20{digest}>"),
+                ("List-Unsubscribe", f"<mailto:{self._unsubscribe}?subject=unsubscribe%20{letter.id}>"),
                 ("Auto-Submitted", "auto-generated"),
             ),
-            boundary=f"=_{digest}",
-            text=self._render(alert.status, "txt", values),
-            html=self._render(alert.status, "html", values),
+            boundary=f"=_{letter.id}",
+            text=self._render(kind, "txt", values),
+            html=self._render(kind, "html", values),
         )
-        return Mail(address, message_id, body)
+        return Message(address, message_id, body)
 
-    def _values(self, alert: Alert) -> dict[str, Any]:
+    def _values(self, letter: Letter) -> tuple[str, Mapping[str, Any]]:
+        """Return which templates write *letter*, and what these get."""
+        if not letter.is_digest:
+            return letter.alerts[0].status, self._alert_values(letter.alerts[0])
+        return DIGEST, {"product": self._product, "items": [self._alert_values(alert) for alert in letter.alerts]}
+
+    def _alert_values(self, alert: Alert) -> dict[str, Any]:
         return {
             "product": self._product,
             "status": alert.status,
@@ -102,11 +117,12 @@ class Templates:
 
     def _load(self, status: str, part: str) -> Template:
         """Return the template of *status*; a status that was taken off the list may still have alerts on their way."""
-        names = [f"{status}.{part}", f"{_FALLBACK}.{part}"]
-        name = next((name for name in names if (self._folder / name).is_file()), None)
+        names = [f"{status}.{part}"] if status == DIGEST else [f"{status}.{part}", f"{_FALLBACK}.{part}"]
+        folders = (self._folder, _SHIPPED_WITH_US) if status == DIGEST else (self._folder,)
+        name = next((name for name in names for folder in folders if (folder / name).is_file()), None)
         if name is None:
             raise ConfigurationError(
-                f"{self._folder}: neither {names[0]} nor {names[1]} is there; GROUNDSWELL_TEMPLATES_DIR names the folder"
+                f"{self._folder}: neither {names[0]} nor {names[-1]} is there; GROUNDSWELL_TEMPLATES_DIR names the folder"
             )
         try:
             return self._environment.get_template(name)
@@ -115,12 +131,14 @@ class Templates:
         except (TemplateError, UnicodeDecodeError) as error:
             raise ConfigurationError(f"{self._folder / name}:1: {type(error).__name__}: {error}") from error
 
-    def _try(self, status: str, sample: Mapping[str, Any]) -> None:
-        values = {"product": self._product, "status": status, "title": "Dark mode", "workspace": "w", "board": "b", "idea_id": "i"}
+    def _sample(self, status: str) -> Mapping[str, Any]:
+        return {"product": self._product, "status": status, "title": "Dark mode", "workspace": "w", "board": "b", "idea_id": "i"}
+
+    def _try(self, kind: str, values: Mapping[str, Any]) -> None:
         for part in _PARTS:
-            template = self._templates[status, part]
+            template = self._templates[kind, part]
             try:
-                template.render({**values, **sample})
+                template.render(values)
             except _TEMPLATE_FAULTS as error:
                 raise ConfigurationError(f"{template.filename}:{_line_of(error, template)}: {type(error).__name__}: {error}") from error
 

@@ -196,11 +196,6 @@ def outcome_of(row: Row, verdict: Verdict) -> NotificationOutcome:
     )
 
 
-def digest_of(alert_id: str) -> str:
-    """Return the part of *alert_id* that names it and tells nothing: 24 characters of a-z and 2-7."""
-    return alert_id.rsplit(":", 1)[-1]
-
-
 def told_before(others: Sequence[Row]) -> Row | None:
     """Return the one of *others* (same family, same people) by which the person was told."""
     return next((other for other in others if other.state == "sent"), None)

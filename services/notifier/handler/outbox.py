@@ -14,16 +14,17 @@ from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Received
 from services.notifier.domain.ledger import Row, State, Verdict, deferred, outcome_of, settled
+from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import EMAIL, Audience
 from services.notifier.domain.telling import SECOND, Schedule, Send, Silence, Wait, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.ports import (
     Accepted,
-    Composer,
+    Channel,
     Delivery,
+    Disabled,
     LedgerStore,
-    Mail,
-    Mailer,
+    Message,
     OutcomeCounter,
     Postponed,
     Refused,
@@ -67,8 +68,7 @@ class OutboxHandler:
         *,
         store: Store,
         codec: Codec,
-        composer: Composer,
-        mailer: Mailer,
+        channel: Channel,
         clock: Clock,
         counter: OutcomeCounter,
         manner: Manner,
@@ -77,8 +77,7 @@ class OutboxHandler:
         self._store = store
         self._ledger: LedgerStore = store
         self._codec = codec
-        self._composer = composer
-        self._mailer = mailer
+        self._channel = channel
         self._clock = clock
         self._counter = counter
         self._manner = manner
@@ -145,7 +144,7 @@ class OutboxHandler:
         """Do what is to be done about *jobs*, of different humans, and remember it; return each row with its verdict."""
         now = self._clock.now()
         results: dict[int, tuple[Row, Verdict]] = {}
-        mails: list[tuple[_Job, Mail]] = []
+        mails: list[tuple[_Job, Message]] = []
         for job in jobs:
             match decide(job.row, job.audience, self._others(job, ledger, families), now):
                 case Silence(outcome, reason):
@@ -156,7 +155,7 @@ class OutboxHandler:
                     results[job.place] = (deferred(job.row, verdict, until, failed=False), verdict)
                 case Send(address):
                     try:
-                        mails.append((job, self._composer.compose(job.row.alert, address)))
+                        mails.append((job, self._channel.compose(_letter(job.row.alert, address))))
                     except Unrenderable as error:
                         log.error("unrenderable", alert_id=job.row.alert_id, error=str(error))
                         verdict = self._verdict(job, "failed", str(error), now)
@@ -170,9 +169,9 @@ class OutboxHandler:
             self._counter.told(verdict.outcome)
         return [results[job.place] for job in jobs]
 
-    async def _sent(self, mails: Sequence[tuple[_Job, Mail]], deadline: float) -> Sequence[Delivery]:
+    async def _sent(self, mails: Sequence[tuple[_Job, Message]], deadline: float) -> Sequence[Delivery]:
         await self._ledger.begin([job.row for job, _ in mails])
-        return await self._mailer.send([mail for _, mail in mails], deadline)
+        return await self._channel.send([mail for _, mail in mails], deadline)
 
     def _others(self, job: _Job, ledger: Mapping[str, Row], families: Mapping[str, str]) -> list[Row]:
         """Return the other rows by which the same human hears of the same thing."""
@@ -188,12 +187,12 @@ class OutboxHandler:
             and families[row.alert.idea_id] == families[mine.idea_id]
         ]
 
-    def _delivered(self, job: _Job, mail: Mail, delivery: Delivery, now: Micros) -> tuple[Row, Verdict]:
+    def _delivered(self, job: _Job, mail: Message, delivery: Delivery, now: Micros) -> tuple[Row, Verdict]:
         match delivery:
             case Accepted():
                 verdict = replace(self._verdict(job, "sent", "accepted by the mail server", now), message_id=mail.message_id)
                 return settled(job.row, verdict), verdict
-            case Refused(reason):
+            case Refused(reason) | Disabled(reason):
                 verdict = replace(self._verdict(job, "failed", reason, now), message_id=mail.message_id)
                 return settled(job.row, verdict), verdict
             case Postponed(reason, tried):
@@ -217,6 +216,10 @@ class OutboxHandler:
 
     def _emitted(self, row: Row, verdicts: Sequence[Verdict]) -> Emit:
         return Emit(tuple(self._codec.output(outcome_of(row, verdict)) for verdict in verdicts))
+
+
+def _letter(alert: Alert, address: str) -> Letter:
+    return Letter(letter_id((alert,)), address, (alert,))
 
 
 def _unknown() -> Reject:

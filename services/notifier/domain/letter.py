@@ -1,0 +1,39 @@
+"""What one message tells one person: an alert, or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.common.events import Alert
+from services.common.ids import make_id
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What is told to one person by one message, whatever the channel."""
+
+    id: str
+    """24 characters of a-z and 2-7 that tell nothing: names the message on every channel, the same with every attempt."""
+    address: str
+    alerts: Sequence[Alert]
+    """At least one, in the order in which they were made; several make a digest."""
+    language: str | None = None
+    """The person's, as far as it is known: ``de``, ``pt-BR``."""
+
+    @property
+    def is_digest(self) -> bool:
+        """Tell whether it tells of more than one alert."""
+        return len(self.alerts) > 1
+
+
+def letter_id(alerts: Sequence[Alert]) -> str:
+    """Return the id of the letter that tells of *alerts*: the alert's own where it is one."""
+    if len(alerts) == 1:
+        return digest_of(alerts[0].alert_id)
+    return digest_of(make_id(alerts[0].workspace, "letter", *sorted(alert.alert_id for alert in alerts)))
+
+
+def digest_of(alert_id: str) -> str:
+    """Return the part of *alert_id* that names it and tells nothing: 24 characters of a-z and 2-7."""
+    return alert_id.rsplit(":", 1)[-1]
