@@ -40,13 +40,13 @@ class NoMarks:
         """Return no mark."""
         return ()
 
-    async def put(self, mark: CrashMark) -> None:
+    async def put(self, marks: Sequence[CrashMark]) -> None:
         """Fail: a crash would spoil the figures."""
-        raise AssertionError(mark)
+        raise AssertionError(marks)
 
-    async def clear(self, topic: str, partition: int) -> None:
+    async def clear(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Fail: there is nothing to clear."""
-        raise AssertionError(topic, partition)
+        raise AssertionError(partitions)
 
     async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
         """Note nothing."""

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from services.common.crash import CrashMark, CrashMarks, is_given_up
+from services.common.crash import CrashMarks
 from services.common.errors import Evicted, Fenced, MalformedRecord, PermanentError, TransientError
 from services.common.logs import get_logger
 from services.common.metrics import LoopMetrics
@@ -151,20 +151,17 @@ class Loop:
                 together = await self._take_suspects(route, together)
             if together:
                 decided.append((route.topic, await self._take_batch(route, together)))
-                positions |= {(record.topic, record.partition): record.offset + 1 for record in together}
+                positions |= _behind(together)
         await self._deliver(decided, positions)
         self._note_age(by_topic)
 
     async def _take_suspects(self, route: Route[Any], records: Iterable[Record]) -> list[Record]:
-        """Take the records of partitions at which this service has died before, one by one; return the others."""
-        together = []
-        for record in records:
-            suspect = self._suspicion.of(record)
-            if suspect is None:
-                together.append(record)
-            else:
-                await self._take_alone(route, record, suspect)
-        return together
+        """Take, run by run, the records at which this service may have died before; return the others."""
+        runs, others = self._suspicion.runs(records)
+        for run in runs:
+            await self._take_run(route, run)
+        await self._retry("crash marks", lambda: self._suspicion.got_beyond(others))
+        return others
 
     async def _take_batch(self, route: Route[Any], records: Sequence[Record]) -> Settled:
         try:
@@ -175,22 +172,23 @@ class Loop:
             await self._suspicion.batch_died(records)
             raise
 
-    async def _take_alone(self, route: Route[Any], record: Record, suspect: CrashMark) -> None:
+    async def _take_run(self, route: Route[Any], run: Sequence[Record]) -> None:
         try:
-            settled = await self._decide_alone(route, record, suspect)
-            await self._deliver([(route.topic, settled)], {(record.topic, record.partition): record.offset + 1})
+            settled = await self._decide_run(route, run)
+            await self._deliver([(route.topic, settled)], _behind(run))
         except (Fenced, Evicted, TransientError, asyncio.CancelledError):
-            await self._suspicion.disarm(suspect)
+            await self._suspicion.disarm(run)
             raise
-        await self._retry("crash marks", lambda: self._suspicion.passed(record, suspect))
+        await self._retry("crash marks", lambda: self._suspicion.got_beyond(run))
 
-    async def _decide_alone(self, route: Route[Any], record: Record, suspect: CrashMark) -> Settled:
-        if is_given_up(suspect, record.offset):
-            log.error("record_killed_worker", topic=record.topic, partition=record.partition, offset=record.offset, deaths=suspect.deaths)
-            letter = Reject("crash", f"the worker died {suspect.deaths} times at this record; see its log for the exception")
-            return settle(self._service, [(record, letter)], self._max_output_bytes)
-        await self._retry("crash marks", lambda: self._suspicion.arm(record, suspect))
-        return await self._process(route, [record])
+    async def _decide_run(self, route: Route[Any], run: Sequence[Record]) -> Settled:
+        mark = self._suspicion.given_up(run)
+        if mark is not None:
+            log.error("record_killed_worker", topic=mark.topic, partition=mark.partition, offset=mark.suspect, deaths=mark.deaths)
+            letter = Reject("crash", f"the worker died {mark.deaths} times at this record; see its log for the exception")
+            return settle(self._service, [(run[0], letter)], self._max_output_bytes)
+        await self._retry("crash marks", lambda: self._suspicion.arm(run))
+        return await self._process(route, run)
 
     async def _process(self, route: Route[Any], records: Sequence[Record]) -> Settled:
         good: list[Received[Any]] = []
@@ -273,6 +271,11 @@ class Loop:
         now = time.time()
         for topic, records in by_topic.items():
             self._metrics.acknowledged(topic, now - min(record.timestamp_ms for record in records) / 1000)
+
+
+def _behind(records: Iterable[Record]) -> dict[Partition, int]:
+    """Return the position behind the last of *records* in each partition."""
+    return {(record.topic, record.partition): record.offset + 1 for record in records}
 
 
 def _numbers(partitions: Iterable[Partition]) -> frozenset[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from services.common.crash import CrashMark
 from services.common.errors import ConfigurationError, TransientError
 
 _TIMEOUT_MS = 10_000
+_MARK_FIELDS = [field.name for field in fields(CrashMark)]
 
 
 @asynccontextmanager
@@ -74,10 +76,10 @@ class MongoStore:
 
 
 class MongoCrashMarks:
-    """Crash marks in the collections ``crash_marks`` and ``held``."""
+    """Crash marks in the collections ``suspects`` and ``held``."""
 
     def __init__(self, store: MongoStore) -> None:
-        self._marks = store.database["crash_marks"]
+        self._marks = store.database["suspects"]
         self._held = store.database["held"]
 
     async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
@@ -85,24 +87,18 @@ class MongoCrashMarks:
         wanted = [_mark_key(*place) for place in partitions]
         async with mongo_errors():
             rows = await self._marks.find({"_id": {"$in": wanted}}).to_list(None)
-        return [CrashMark(row["topic"], row["partition"], row["suspect"], row["until"], row["deaths"]) for row in rows]
+        return [CrashMark(**{name: row[name] for name in _MARK_FIELDS}) for row in rows]
 
-    async def put(self, mark: CrashMark) -> None:
-        """Insert or replace the mark of its partition."""
-        row = {
-            "topic": mark.topic,
-            "partition": mark.partition,
-            "suspect": mark.suspect,
-            "until": mark.until,
-            "deaths": mark.deaths,
-        }
+    async def put(self, marks: Sequence[CrashMark]) -> None:
+        """Insert or replace the mark of each one's partition."""
+        writes = [ReplaceOne({"_id": _mark_key(mark.topic, mark.partition)}, asdict(mark), upsert=True) for mark in marks]
         async with mongo_errors():
-            await self._marks.replace_one({"_id": _mark_key(mark.topic, mark.partition)}, row, upsert=True)
+            await self._marks.bulk_write(writes, ordered=False)
 
-    async def clear(self, topic: str, partition: int) -> None:
-        """Forget a partition's mark."""
+    async def clear(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Forget the marks of *partitions*."""
         async with mongo_errors():
-            await self._marks.delete_one({"_id": _mark_key(topic, partition)})
+            await self._marks.delete_many({"_id": {"$in": [_mark_key(*place) for place in partitions]}})
 
     async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
         """Note that *worker* takes up partitions at *positions*; return those that another took up there and never let go of."""

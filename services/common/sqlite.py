@@ -7,6 +7,7 @@ import fcntl
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -118,9 +119,9 @@ CREATE TABLE IF NOT EXISTS held (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS birth (id INTEGER PRIMARY KEY CHECK (id = 1));
 
-CREATE TABLE IF NOT EXISTS crash_marks (
-    topic TEXT NOT NULL, partition INTEGER NOT NULL, suspect INTEGER NOT NULL, until INTEGER NOT NULL, deaths INTEGER NOT NULL,
-    PRIMARY KEY (topic, partition)
+CREATE TABLE IF NOT EXISTS suspects (
+    topic TEXT NOT NULL, partition INTEGER NOT NULL, suspect INTEGER NOT NULL, "end" INTEGER NOT NULL, until INTEGER NOT NULL,
+    deaths INTEGER NOT NULL, PRIMARY KEY (topic, partition)
 ) WITHOUT ROWID;
 """
 
@@ -133,18 +134,20 @@ class SqliteCrashMarks:
 
     async def load(self, partitions: Iterable[tuple[str, int]]) -> Sequence[CrashMark]:
         """Return the marks of *partitions*."""
-        rows = await self._database.read(lambda c: c.execute("SELECT topic, partition, suspect, until, deaths FROM crash_marks").fetchall())
+        rows = await self._database.read(
+            lambda c: c.execute('SELECT topic, partition, suspect, "end", until, deaths FROM suspects').fetchall()
+        )
         wanted = set(partitions)
         return [mark for mark in (CrashMark(*row) for row in rows) if (mark.topic, mark.partition) in wanted]
 
-    async def put(self, mark: CrashMark) -> None:
-        """Insert or replace the mark of its partition."""
-        row = (mark.topic, mark.partition, mark.suspect, mark.until, mark.deaths)
-        await self._database.write(lambda c: c.execute("INSERT OR REPLACE INTO crash_marks VALUES (?, ?, ?, ?, ?)", row))
+    async def put(self, marks: Sequence[CrashMark]) -> None:
+        """Insert or replace the mark of each one's partition."""
+        rows = [astuple(mark) for mark in marks]
+        await self._database.write(lambda c: c.executemany("INSERT OR REPLACE INTO suspects VALUES (?, ?, ?, ?, ?, ?)", rows))
 
-    async def clear(self, topic: str, partition: int) -> None:
-        """Forget a partition's mark."""
-        await self._database.write(lambda c: c.execute("DELETE FROM crash_marks WHERE topic = ? AND partition = ?", (topic, partition)))
+    async def clear(self, partitions: Sequence[tuple[str, int]]) -> None:
+        """Forget the marks of *partitions*."""
+        await self._database.write(lambda c: c.executemany("DELETE FROM suspects WHERE topic = ? AND partition = ?", partitions))
 
     async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:
         """Note that *worker* takes up partitions at *positions*; return those that another took up there and never let go of."""

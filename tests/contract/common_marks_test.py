@@ -14,7 +14,7 @@ from services.common.mongo import MongoCrashMarks, MongoStore
 from services.common.sqlite import Database, SqliteCrashMarks
 from tests.support.memory import MemoryMarks
 
-_MARK = CrashMark("board.events", 3, 17, 40, 0)
+_MARK = CrashMark("board.events", 3, 17, 25, 40, 0)
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
@@ -40,22 +40,23 @@ async def test_nothing_is_marked_at_first(marks: CrashMarks) -> None:
 
 
 async def test_a_mark_is_kept_replaced_and_forgotten_however_often(marks: CrashMarks) -> None:
-    later = CrashMark("board.events", 3, 20, 40, 2)
+    later = CrashMark("board.events", 3, 20, 20, 40, 2)
     for mark in (_MARK, _MARK, later, later):
-        await marks.put(mark)
+        await marks.put([mark])
     assert list(await marks.load([("board.events", 3)])) == [later]
     for _ in range(2):
-        await marks.clear("board.events", 3)
+        await marks.clear([("board.events", 3)])
         assert list(await marks.load([("board.events", 3)])) == []
 
 
 async def test_only_the_partitions_asked_for_are_answered(marks: CrashMarks) -> None:
-    others = [CrashMark("board.events", 4, 1, 1, 1), CrashMark("people.events", 3, 2, 2, 1)]
-    for mark in (_MARK, *others):
-        await marks.put(mark)
+    others = [CrashMark("board.events", 4, 1, 1, 1, 1), CrashMark("people.events", 3, 2, 2, 2, 1)]
+    await marks.put([_MARK, *others])
     assert set(await marks.load([("board.events", 3), ("people.events", 3), ("people.events", 9)])) == {_MARK, others[1]}
-    await marks.clear("board.events", 3)
+    await marks.clear([("board.events", 3), ("people.events", 9)])
     assert set(await marks.load([("board.events", 4), ("people.events", 3)])) == set(others)
+    await marks.clear([("board.events", 4), ("people.events", 3)])
+    assert list(await marks.load([("board.events", 4), ("people.events", 3)])) == []
 
 
 async def test_what_was_never_let_go_of_at_the_same_position_is_told(marks: CrashMarks) -> None:

@@ -111,4 +111,4 @@ async def test_who_was_stopped_on_purpose_is_not_suspected_when_all_is_read_agai
     again = tiny.start()
     await eventually(lambda: len(_offsets(tiny, "ended")) == 2 * _COUNT, "every input again")
     assert again.terminate() == 0
-    assert again.log("taken_record_by_record") == []
+    assert again.log("taken_in_parts") == []

@@ -50,15 +50,16 @@ class MemoryMarks:
         self._reach()
         return [self.marks[place] for place in partitions if place in self.marks]
 
-    async def put(self, mark: CrashMark) -> None:
-        """Insert or replace the mark of its partition."""
+    async def put(self, marks: Sequence[CrashMark]) -> None:
+        """Insert or replace the mark of each one's partition."""
         self._reach()
-        self.marks[mark.topic, mark.partition] = mark
+        self.marks |= {(mark.topic, mark.partition): mark for mark in marks}
 
-    async def clear(self, topic: str, partition: int) -> None:
-        """Forget a partition's mark."""
+    async def clear(self, partitions: Sequence[Partition]) -> None:
+        """Forget the marks of *partitions*."""
         self._reach()
-        self.marks.pop((topic, partition), None)
+        for place in partitions:
+            self.marks.pop(place, None)
 
     async def hold(self, worker: str, positions: Mapping[Partition, int]) -> frozenset[Partition]:
         """Note who holds what since where; return what another never let go of."""

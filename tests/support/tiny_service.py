@@ -38,10 +38,10 @@ class NoMarks:
         """Return nothing."""
         return ()
 
-    async def put(self, mark: CrashMark) -> None:
+    async def put(self, marks: Sequence[CrashMark]) -> None:
         """Forget."""
 
-    async def clear(self, topic: str, partition: int) -> None:
+    async def clear(self, partitions: Sequence[tuple[str, int]]) -> None:
         """Forget."""
 
     async def hold(self, worker: str, positions: Mapping[tuple[str, int], int]) -> frozenset[tuple[str, int]]:

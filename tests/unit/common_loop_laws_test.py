@@ -102,7 +102,8 @@ def _route(world: World) -> Route[str]:
         world.fault("handle")
         for one in received:
             if one.event == "crash":
-                if len(received) == 1:
+                mark = world.marks.marks.get((one.record.topic, one.record.partition))
+                if mark is not None and mark.deaths and mark.suspect == one.record.offset:
                     world.deaths_of[one.record.origin] = world.deaths_of.get(one.record.origin, 0) + 1
                 raise ValueError
         return [_outcome(one) for one in received]

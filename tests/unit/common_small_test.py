@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common import ids
-from services.common.crash import CrashMark, is_given_up, mark_for_single, marks_for_batch
+from services.common.crash import CrashMark, is_given_up, marks_for, runs_of
 from services.common.deadletter import SPARE_BYTES, dead_letter
 from services.common.errors import TransientError
 from services.common.kafka import partition_of
 from services.common.outcome import Drop, Emit, Outcome, Reject
+from services.common.ports import Partition
 from services.common.records import Output, Record
 from services.common.retry import retrying
 from services.common.settle import settle
@@ -149,12 +150,32 @@ def test_no_dead_letter_is_larger_than_its_topic_takes(where: str, over: int) ->
     assert sum(map(len, (letter.key or b"", letter.value or b"", *told, *told.values()))) <= allowed + SPARE_BYTES
 
 
+def _in_hand(**offsets: list[int]) -> list[Record]:
+    return [Record(topic, 0, offset, 0, None, None) for topic, column in offsets.items() for offset in column]
+
+
 def test_marks_count_deaths_only_at_a_record_alone() -> None:
-    assert marks_for_batch({("t", 0): (5, 9), ("t", 1): (3, 3)}) == [CrashMark("t", 0, 5, 9, 0), CrashMark("t", 1, 3, 3, 0)]
-    (alone,) = marks_for_batch({("t", 0): (5, 5)})
-    assert alone.deaths == 1
-    twice = mark_for_single(alone, 5)
-    thrice = mark_for_single(twice, 5)
-    assert [is_given_up(mark, 5) for mark in (alone, twice, thrice)] == [False, False, True]
-    assert not is_given_up(thrice, 6)
-    assert mark_for_single(thrice, 7) == CrashMark("t", 0, 7, 7, 1)
+    assert marks_for(_in_hand(t=[5, 9], u=[3]), {}) == [CrashMark("t", 0, 5, 9, 9, 0), CrashMark("u", 0, 3, 3, 3, 0)]
+    known: dict[Partition, CrashMark] = {("t", 0): CrashMark("t", 0, 5, 9, 20, 0)}
+    deaths = []
+    for _ in range(3):
+        [known["t", 0]] = marks_for(_in_hand(t=[5]), known)
+        deaths.append(is_given_up(known["t", 0], 5))
+    assert deaths == [False, False, True]
+    assert known["t", 0] == CrashMark("t", 0, 5, 5, 20, 3)
+    assert not is_given_up(known["t", 0], 6)
+    assert marks_for(_in_hand(t=[7]), known) == [CrashMark("t", 0, 7, 7, 20, 1)]
+    assert marks_for(_in_hand(t=[5, 6]), known) == [CrashMark("t", 0, 5, 6, 20, 0)]
+
+
+def test_what_is_suspected_is_cut_into_eight_and_who_is_cornered_goes_alone() -> None:
+    marks = {("t", 0): CrashMark("t", 0, 10, 25, 40, 0), ("u", 0): CrashMark("u", 0, 7, 7, 9, 2)}
+    runs, others = runs_of(_in_hand(t=[*range(10, 42)], u=[7, 8, 9], v=[1]), marks)
+    assert [[(r.topic, r.offset) for r in run] for run in runs] == [
+        [("u", 7)],
+        [("t", 10), ("t", 11), ("u", 8)],
+        [("t", 12), ("t", 13), ("u", 9)],
+        *[[("t", 10 + 2 * pair), ("t", 11 + 2 * pair)] for pair in range(2, 15)],
+        [("t", 40)],
+    ]
+    assert others == _in_hand(t=[41], v=[1])
