@@ -25,7 +25,8 @@ class BoardEvent:
     """One thing that happened on a board. Written by ingest, read by dedup.
 
     - submitted, revised: ``feedback_id``, ``revision`` (0 first, each edit higher), ``external_id``, ``person_id``, ``text``; a
-      revision replaces all that the earlier ones said.
+      revision replaces all that the earlier ones said. What asks for several things comes as several parts, ``part`` 0, 1, 2, …; a mere
+      "+1" in a thread is a vote (``is_vote``) for what ``parent_id`` wants.
     - retracted: ``feedback_id``, ``revision``.
     - commanded: ``command`` (merge, unmerge, move, split, rename, accept, dismiss), ``actor``, ``idea_id`` and, as the command needs,
       ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``.
@@ -73,6 +74,16 @@ class BoardEvent:
     """Whether the raw record named an e-mail address of its author."""
     brings_contact: bool = False
     """Whether a ``contact`` event goes with it."""
+    parent_id: str | None = None
+    """The piece of feedback that this is a part of, or in whose thread it was said."""
+    part: int = 0
+    """0: the piece itself, or the first request in it; 1, 2, …: its further ones, each under an id of its own."""
+    parts: int = 1
+    """How many parts of the piece the board was ever told of."""
+    is_vote: bool = False
+    """It says no more than that its author wants what ``parent_id`` wants."""
+    original: str | None = None
+    """The whole text, where ``text`` is a part of it or was cut."""
 
     def key(self) -> str:
         """Return the event's id."""
