@@ -40,6 +40,10 @@ class FakeMemory:
         """Return those of *keys* that are bound."""
         return {key: self.bound[key] for key in keys if key in self.bound}
 
+    async def bindings_of(self, person_ids: Collection[str]) -> Sequence[Binding]:
+        """Return every alias that is one of *person_ids*'s."""
+        return [row for row in self.bound.values() if row.person_id in person_ids]
+
     async def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
         """Return those of *keys* of which something was accepted."""
         return {key: self.known[key] for key in keys if key in self.known}
@@ -57,6 +61,8 @@ class FakeMemory:
         if any(row.key in self.bound for row in changes.bindings):
             raise Contended("an alias was bound by another worker")
         self.bound |= {row.key: row for row in changes.bindings}
+        for key in changes.unbound:
+            self.bound.pop(key, None)
         self.known |= {row.key: row for row in changes.subjects}
         self.people |= {row.person_id: row for row in changes.persons}
 
@@ -140,10 +146,16 @@ def join(offset: int, one: str, other: str, *, number: int = 1, command: str = "
     return raw("people.commands", offset, value)
 
 
+def erase(offset: int, person: str, *, number: int = 1) -> Record:
+    """Return the command that has a person forgotten."""
+    return raw("people.commands", offset, {"id": f"e-{number}", "workspace": WORKSPACE, "command": "erase", "person_id": person})
+
+
 def rows_of(memory: FakeMemory) -> Any:
     """Return what is remembered, without how many writes it took."""
     known = {key: row.entries for key, row in memory.known.items()}
     people = {
-        key: (row.boards, row.contact, row.contact_at, row.profile_at, row.preferences, row.links) for key, row in memory.people.items()
+        key: (row.boards, row.contact, row.contact_at, row.profile_at, row.preferences, row.links, row.erased_at)
+        for key, row in memory.people.items()
     }
     return memory.bound, known, people

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 _DIGEST_BYTES = 15
 _SEPARATOR = b"\x1f"
@@ -39,6 +40,7 @@ def event_id(workspace: str, *parts: str) -> str:
     return make_id(workspace, "event", *parts)
 
 
+@lru_cache(maxsize=1 << 16)
 def person_id(workspace: str, alias: str) -> str:
     """Return the id of the person who was first seen under *alias* (``email:ann@example.com``)."""
     return make_id(workspace, "person", alias)

@@ -69,6 +69,10 @@ class Database:
 
         return await self._call(transaction)
 
+    async def scrub(self) -> None:
+        """Leave no trace of what was deleted or overwritten before: what the write-ahead log still holds is written and cut off."""
+        await self._call(lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").close())
+
     async def _call(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
@@ -95,6 +99,7 @@ class Database:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute("PRAGMA secure_delete=ON")  # what is erased must not be left in free pages
         connection.executescript(self._schema)
         connection.executescript(_COMMON_SCHEMA)
         self._connection = connection

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from services.common.codec import Codec
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Received
-from services.ingest.domain.deciding import bindings_needed, decide, persons_needed
+from services.ingest.domain.deciding import bindings_needed, decide, erased_in, persons_needed
 from services.ingest.domain.inputs import Arrival, Input
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Binding, Person, Subject
@@ -37,8 +37,12 @@ class Handler:
     async def _gather(self, batch: Sequence[Input]) -> Ledger:
         aliases = bindings_needed(batch)
         keys = {given.subject for given in batch}
-        bound, known = await asyncio.gather(self._memory.bindings(aliases), self._memory.subjects(keys))
+        erased = erased_in(batch)
+        bound, known, forgotten = await asyncio.gather(
+            self._memory.bindings(aliases), self._memory.subjects(keys), self._memory.bindings_of(erased)
+        )
         bindings: dict[str, Binding | None] = {key: bound.get(key) for key in aliases}
+        bindings |= {binding.key: binding for binding in forgotten}
         subjects = {key: known.get(key) or Subject(key) for key in keys}
         persons: dict[str, Person] = {}
         wanted = persons_needed(batch, bindings.values(), subjects.values())

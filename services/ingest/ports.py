@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from services.common.errors import TransientError
@@ -19,6 +19,9 @@ class Memory(Protocol):
     async def bindings(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """Return those of *keys* that are bound."""
 
+    async def bindings_of(self, person_ids: Collection[str]) -> Sequence[Binding]:
+        """Return every alias that is one of *person_ids*'s."""
+
     async def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
         """Return those of *keys* of which something was accepted."""
 
@@ -26,7 +29,7 @@ class Memory(Protocol):
         """Return those of *keys* whom something is known of."""
 
     async def save(self, changes: Changes) -> None:
-        """Write all of *changes*, durable when this returns: bindings first, then subjects, then persons.
+        """Write all of *changes*, durable when this returns: bindings first, then subjects, what is unbound, persons.
 
         A binding is written where the alias is nobody's, a versioned row where the stored version is the one before. What was written
         when this fails in the middle stays; every record is then decided again, and finds what it wrote by its own origin.

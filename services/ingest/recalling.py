@@ -12,7 +12,7 @@ from services.common.events import Account, BoardEvent, PersonEvent
 from services.common.logs import get_logger
 from services.common.records import Record
 from services.ingest.domain.ledger import Ledger
-from services.ingest.domain.recalling import Published, bindings_named, persons_named, recall, subjects_named
+from services.ingest.domain.recalling import Published, bindings_named, erased_by, persons_named, recall, subjects_named
 from services.ingest.domain.rows import Person, Subject
 from services.ingest.ports import Contended, Memory
 
@@ -73,11 +73,14 @@ class EventRecall:
 
     async def _gather(self, events: Sequence[Published]) -> Ledger:
         aliases, keys, people = bindings_named(events), subjects_named(events), persons_named(events)
-        bound, known, found = await asyncio.gather(
-            self._memory.bindings(aliases), self._memory.subjects(keys), self._memory.persons(people)
+        bound, known, found, erased = await asyncio.gather(
+            self._memory.bindings(aliases),
+            self._memory.subjects(keys),
+            self._memory.persons(people),
+            self._memory.bindings_of(erased_by(events)),
         )
         return Ledger(
-            {key: bound.get(key) for key in aliases},
+            {key: bound.get(key) for key in aliases} | {binding.key: binding for binding in erased},
             {key: known.get(key) or Subject(key) for key in keys},
             {key: found.get(key) or Person(key) for key in people},
         )

@@ -7,6 +7,7 @@ import os
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,19 @@ async def _all(memory: Memory) -> Changes:
     subjects = await memory.subjects([SUBJECT.key])
     persons = await memory.persons([PERSON.person_id])
     return Changes(tuple(bindings.values()), tuple(subjects.values()), tuple(persons.values()))
+
+
+async def test_aliases_are_found_by_their_person_and_let_go(memory: Memory) -> None:
+    await memory.save(EVERYTHING)
+    other = Binding("lumora/slack:U1", BOB, "feedback.raw/0/2")
+    await memory.save(Changes((other,), (), ()))
+    assert list(await memory.bindings_of({ANN})) == [BINDING]
+    erased = replace(PERSON, version=2, erased_at=9)
+    await memory.save(Changes((), (), (erased,), (BINDING.key,)))
+    assert list(await memory.bindings_of({ANN})) == []
+    assert [other] == list(await memory.bindings_of({ANN, BOB}))
+    assert {ANN: erased} == dict(await memory.persons({ANN}))
+    assert list(await memory.bindings_of(())) == []
 
 
 async def test_what_was_saved_is_read_back(memory: Memory) -> None:

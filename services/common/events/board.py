@@ -29,7 +29,8 @@ class BoardEvent:
       "+1" in a thread is a vote (``is_vote``) for what ``parent_id`` wants.
     - retracted: ``feedback_id``, ``revision``.
     - commanded: ``command`` (merge, unmerge, move, split, rename, accept, dismiss), ``actor``, ``idea_id`` and, as the command needs,
-      ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``.
+      ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``. Of ``people.commands``: erase, of
+      ``person_id``.
     - status_changed: ``idea_id``, ``status``, ``reason``, ``release_*``.
     - persons_joined, persons_separated: ``person_id`` into ``other_person_id``.
     """

@@ -32,6 +32,8 @@ class PersonEvent:
     - answer: ``name``, ``answer_json`` (a scalar), ``confidence`` 0-1.
     - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them.
     - joined, separated: ``other_person_id``, whose pointer this person now follows, or no longer.
+    - erased: what was known of the person up to then is to be forgotten; with ``other_person_id``, which was that person, it is about the
+      stand-in of one of its aliases.
     """
 
     TOPIC: ClassVar[str] = "people.events"

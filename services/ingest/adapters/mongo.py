@@ -28,6 +28,14 @@ class MongoMemory:
         rows = await self._rows("bindings", keys)
         return {row["_id"]: Binding(row["_id"], row["person_id"], row["origin"]) for row in rows}
 
+    async def bindings_of(self, person_ids: Collection[str]) -> Sequence[Binding]:
+        """Return every alias that is one of *person_ids*'s."""
+        if not person_ids:
+            return ()
+        async with mongo_errors():
+            rows = await self._store.database["bindings"].find({"person_id": {"$in": list(person_ids)}}).to_list(None)
+        return [Binding(row["_id"], row["person_id"], row["origin"]) for row in rows]
+
     async def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
         """Return those of *keys* of which something was accepted."""
         rows = await self._rows("subjects", keys)
@@ -43,6 +51,9 @@ class MongoMemory:
         await self._write("bindings", [_insert(row.key, {"person_id": row.person_id, "origin": row.origin}) for row in changes.bindings])
         subjects = [(row.key, row.version, {"entries": [entry_to_plain(entry) for entry in row.entries]}) for row in changes.subjects]
         await self._write("subjects", [_versioned(*row) for row in subjects])
+        if changes.unbound:
+            async with mongo_errors():
+                await self._store.database["bindings"].delete_many({"_id": {"$in": list(changes.unbound)}})
         persons = [(row.person_id, row.version, person_to_plain(row)) for row in changes.persons]
         await self._write("persons", [_versioned(*row) for row in persons])
 

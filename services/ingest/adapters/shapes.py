@@ -53,6 +53,7 @@ def person_to_plain(person: Person) -> dict[str, Any]:
             {"origin": link.origin, "into": link.into, "pair": None if link.pair is None else list(link.pair), "number": link.number}
             for link in person.links
         ],
+        **({} if person.erased_at < 0 else {"erased_at": person.erased_at}),
     }
 
 
@@ -70,4 +71,5 @@ def person_of(person_id: str, version: int, plain: dict[str, Any]) -> Person:
             Link(link["origin"], link["into"], None if link["pair"] is None else tuple(link["pair"]), link["number"])
             for link in plain["links"]
         ),
+        erased_at=plain.get("erased_at", -1),
     )

@@ -15,11 +15,14 @@ from services.ingest.ports import Contended
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bindings (key TEXT PRIMARY KEY, person_id TEXT NOT NULL, origin TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS bindings_of ON bindings (person_id);
 CREATE TABLE IF NOT EXISTS subjects (key TEXT PRIMARY KEY, version INTEGER NOT NULL, entries BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS persons (key TEXT PRIMARY KEY, version INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 """
 
 _BINDINGS = "SELECT key, person_id, origin FROM bindings WHERE key IN (SELECT value FROM json_each(?))"
+_BINDINGS_OF = "SELECT key, person_id, origin FROM bindings WHERE person_id IN (SELECT value FROM json_each(?))"
+_UNBIND = "DELETE FROM bindings WHERE key = ?"
 _SUBJECTS = "SELECT key, version, entries FROM subjects WHERE key IN (SELECT value FROM json_each(?))"
 _PERSONS = "SELECT key, version, body FROM persons WHERE key IN (SELECT value FROM json_each(?))"
 _BIND = "INSERT INTO bindings VALUES (?, ?, ?) ON CONFLICT DO NOTHING"
@@ -39,6 +42,10 @@ class SqliteMemory:
         """Return those of *keys* that are bound."""
         rows = await self._rows(_BINDINGS, keys)
         return {row[0]: Binding(*row) for row in rows}
+
+    async def bindings_of(self, person_ids: Collection[str]) -> Sequence[Binding]:
+        """Return every alias that is one of *person_ids*'s."""
+        return [Binding(*row) for row in await self._rows(_BINDINGS_OF, person_ids)]
 
     async def subjects(self, keys: Collection[str]) -> Mapping[str, Subject]:
         """Return those of *keys* of which something was accepted."""
@@ -62,8 +69,10 @@ class SqliteMemory:
             (_FIRST_PERSON, [row for row in persons if row[1] == 1]),
             (_NEXT_PERSON, [row for row in persons if row[1] > 1]),
         )
-        if any(rows for _, rows in statements):
-            await self._database.write(lambda connection: _write(connection, statements))
+        if any(rows for _, rows in statements) or changes.unbound:
+            await self._database.write(lambda connection: _write(connection, statements, changes.unbound))
+        if changes.unbound:
+            await self._database.scrub()
 
     async def _rows(self, query: str, keys: Collection[str]) -> list[tuple[Any, ...]]:
         if not keys:
@@ -72,7 +81,8 @@ class SqliteMemory:
         return await self._database.read(lambda c: c.execute(query, (wanted,)).fetchall())
 
 
-def _write(connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]]) -> None:
+def _write(connection: sqlite3.Connection, statements: Sequence[tuple[str, Sequence[tuple[Any, ...]]]], unbound: Collection[str]) -> None:
     for statement, rows in statements:
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
             raise Contended("SQLite: a row was written by another worker")
+    connection.executemany(_UNBIND, [(key,) for key in unbound])

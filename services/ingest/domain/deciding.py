@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
+from services.ingest.domain.erasing import decide_erasure, stand_in, was_erased
 from services.ingest.domain.feedback import decide_feedback
 from services.ingest.domain.ideas import decide_idea_command, decide_idea_status
-from services.ingest.domain.identity import candidates
 from services.ingest.domain.inputs import (
     Activity,
     Arrival,
     Company,
+    Erasure,
     Feedback,
     IdeaCommand,
     IdeaStatus,
@@ -30,6 +31,10 @@ from services.ingest.domain.verdict import Verdict
 
 def decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
     """Return what becomes of *given*, and note in *ledger* what is to be remembered."""
+    return was_erased(ledger, given, arrival) or _decide(ledger, given, arrival)
+
+
+def _decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
     verdict: Verdict
     match given:
         case Feedback():
@@ -48,6 +53,8 @@ def decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
             verdict = decide_idea_status(ledger, given, arrival)
         case PersonCommand():
             verdict = decide_person_command(ledger, given, arrival)
+        case Erasure():
+            verdict = decide_erasure(ledger, given, arrival)
         case _ as never:
             assert_never(never)
     return verdict
@@ -58,14 +65,26 @@ def bindings_needed(batch: Iterable[Input]) -> set[str]:
     return {binding_key(given.workspace, alias) for given in batch for alias in author_of(given).aliases}
 
 
+def erased_in(batch: Iterable[Input]) -> set[str]:
+    """Return the persons whom *batch* erases: all their aliases are needed."""
+    return {given.person_id for given in batch if isinstance(given, Erasure)}
+
+
 def persons_needed(batch: Sequence[Input], bindings: Iterable[Binding | None], subjects: Iterable[Subject]) -> set[str]:
     """Return every person whom *batch* can concern; whom they point at comes on top."""
     found: set[str] = set()
     for given in batch:
-        found |= candidates(given.workspace, (author_of(given),), ())
+        found.update(stand_in(given.workspace, alias) for alias in author_of(given).aliases)
         if isinstance(given, PersonCommand):
             found |= {given.person_id, given.other_person_id}
-    found |= candidates("", (), bindings)
+        elif isinstance(given, Erasure):
+            found.add(given.person_id)
+    erased = erased_in(batch)
+    for binding in bindings:
+        if binding is not None:
+            found.add(binding.person_id)
+            if binding.person_id in erased:
+                found.add(stand_in(*binding.key.split("/", 1)))
     for subject in subjects:
         for entry in subject.entries:
             found.update(person for link in entry.links for person in link)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 
 from services.common import ids
@@ -115,13 +114,6 @@ def introduction(ledger: Ledger, given: Input, entry: Entry, arrival: Arrival, a
         address=author.address,
     )
     return (*events, contact)
-
-
-def candidates(workspace: str, authors: Iterable[Author], bindings: Iterable[Binding | None]) -> set[str]:
-    """Return every person whom *authors*, in whatever order they come, can resolve to."""
-    found = {binding.person_id for binding in bindings if binding is not None}
-    found.update(person for author in authors if (person := new_person_id(workspace, author)) is not None)
-    return found
 
 
 def tell_board(ledger: Ledger, person: Person, board: str) -> tuple[tuple[str, str], ...]:

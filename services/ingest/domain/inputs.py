@@ -149,7 +149,14 @@ class PersonCommand(_Input):
     other_person_id: str
 
 
-Input: TypeAlias = Feedback | Profile | Company | Activity | Preference | IdeaCommand | IdeaStatus | PersonCommand
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erasure(_Input):
+    """What is known of a person up to this moment is to be forgotten."""
+
+    person_id: str
+
+
+Input: TypeAlias = Feedback | Profile | Company | Activity | Preference | IdeaCommand | IdeaStatus | PersonCommand | Erasure
 
 
 def author_of(given: Input) -> Author:

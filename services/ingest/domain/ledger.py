@@ -19,6 +19,7 @@ class Ledger:
         self._subjects = subjects
         self._persons = persons
         self._new_bindings: dict[str, Binding] = {}
+        self._unbound: set[str] = set()
         self._touched_subjects: set[str] = set()
         self._touched_persons: set[str] = set()
 
@@ -29,6 +30,17 @@ class Ledger:
     def bind(self, binding: Binding) -> None:
         """Say who an alias is that was nobody's."""
         self._bindings[binding.key] = self._new_bindings[binding.key] = binding
+        self._unbound.discard(binding.key)
+
+    def bound_to(self, person_id: str) -> Iterable[str]:
+        """Return the keys, sorted, of the loaded aliases that are *person_id*'s."""
+        return sorted(key for key, binding in self._bindings.items() if binding is not None and binding.person_id == person_id)
+
+    def unbind(self, key: str) -> None:
+        """Let an alias be nobody's again."""
+        self._bindings[key] = None
+        if self._new_bindings.pop(key, None) is None:
+            self._unbound.add(key)
 
     def subject(self, key: str) -> Subject:
         """Return what was accepted of *key*."""
@@ -71,4 +83,5 @@ class Ledger:
             tuple(self._new_bindings.values()),
             tuple(replace(self._subjects[key], version=self._subjects[key].version + 1) for key in sorted(self._touched_subjects)),
             tuple(replace(self._persons[key], version=self._persons[key].version + 1) for key in sorted(self._touched_persons)),
+            tuple(sorted(self._unbound)),
         )

@@ -14,6 +14,7 @@ import orjson
 from services.common.clock import Micros
 from services.common.events import Account, BoardEvent, PersonEvent
 from services.ingest.domain.aliases import email_alias
+from services.ingest.domain.erasing import ERASED, forget, remember_stand_in
 from services.ingest.domain.joining import PEOPLE_COMMANDS
 from services.ingest.domain.ledger import ENTRIES_KEPT, Ledger
 from services.ingest.domain.rows import Binding, Entry, Link, binding_key
@@ -35,6 +36,11 @@ def recall(ledger: Ledger, event: Published) -> None:
 def bindings_named(events: Iterable[Published]) -> set[str]:
     """Return the keys of the aliases that *events* speak of."""
     return {binding_key(event.workspace, event.alias) for event in events if isinstance(event, PersonEvent) and event.alias is not None}
+
+
+def erased_by(events: Iterable[Published]) -> set[str]:
+    """Return the persons whom *events* erase: all their aliases are needed."""
+    return {event.person_id for event in events if isinstance(event, PersonEvent) and event.type == ERASED}
 
 
 def subjects_named(events: Iterable[Published]) -> set[str]:
@@ -60,8 +66,9 @@ def _recall_board(ledger: Ledger, event: BoardEvent) -> None:
             ledger.restore(subject, entry)
             if person_id is not None:
                 _writes_on(ledger, person_id, () if event.type == "retracted" else (event.board,))
-                _addressed(ledger, person_id, event.has_address, event.occurred_at)
-        case "commanded":
+                if event.ingested_at > ledger.person(person_id).erased_at:
+                    _addressed(ledger, person_id, event.has_address, event.occurred_at)
+        case "commanded" if event.source != PEOPLE_COMMANDS:  # an erasure's own event says more
             ledger.restore(subject, Entry(0, event.origin, digest, event.type))
         case "status_changed":
             ledger.restore(subject, Entry(event.occurred_at, event.origin, digest, event.type))
@@ -75,7 +82,7 @@ def _recall_person(ledger: Ledger, event: PersonEvent) -> None:
     match event.type:
         case "alias":
             key = binding_key(event.workspace, event.alias or "")
-            if ledger.binding(key) is None:
+            if ledger.binding(key) is None and event.ingested_at > ledger.person(event.person_id).erased_at:
                 ledger.bind(Binding(key, event.person_id, event.origin))
         case "contact":
             _recall_contact(ledger, event)
@@ -83,10 +90,29 @@ def _recall_person(ledger: Ledger, event: PersonEvent) -> None:
             _recall_news(ledger, event)
         case "joined" | "separated":
             _recall_pointer(ledger, event)
+        case "erased":
+            _recall_erasure(ledger, event)
+
+
+def _recall_erasure(ledger: Ledger, event: PersonEvent) -> None:
+    """Forget what the events before this one said; those that are read twice are not news then."""
+    at = event.occurred_at
+    if event.other_person_id is not None:
+        remember_stand_in(ledger, event.person_id, at)
+        return
+    if event.subject is not None:
+        boards = tuple(orjson.loads(event.boards_json or "[]"))
+        entry = Entry(0, event.origin, event.digest or "", ERASED, person_id=event.person_id, boards=boards)
+        ledger.restore(event.subject, entry)
+    person = ledger.person(event.person_id)
+    if person.erased_at < at:
+        forget(ledger, person, at)
 
 
 def _recall_contact(ledger: Ledger, event: PersonEvent) -> None:
     person = ledger.person(event.person_id)
+    if event.ingested_at <= person.erased_at:
+        return
     if person.contact is None or event.occurred_at > person.contact_at:
         at = max(event.occurred_at, person.contact_at)
         ledger.put(replace(person, contact=email_alias(event.address or ""), contact_at=at))
@@ -98,6 +124,8 @@ def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
         kind, order = _entered(event, event.subject)
         entry = Entry(order, event.origin, event.digest or "", kind, person_id=event.person_id, contact=event.brings_contact)
         ledger.restore(event.subject, entry)
+    if event.ingested_at <= person.erased_at:
+        return
     if event.type == "profile" and at > person.profile_at:
         ledger.put(replace(person, profile_at=at))
     elif event.type == "preference":

@@ -83,6 +83,8 @@ class Person:
     """When each preference was last changed, by ``channel/idea``."""
     links: tuple[Link, ...] = ()
     """Every change of the pointer, the last one holds."""
+    erased_at: Micros = -1
+    """What arrived up to this moment was erased. Also of the stand-in of each alias that was the person's, see ``erasing``."""
 
     @property
     def into(self) -> str | None:
@@ -102,3 +104,5 @@ class Changes:
     bindings: tuple[Binding, ...]
     subjects: tuple[Subject, ...]
     persons: tuple[Person, ...]
+    unbound: tuple[str, ...] = ()
+    """Aliases that are nobody's any more."""

@@ -8,7 +8,7 @@ from services.common import ids
 from services.ingest.domain.aliases import read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
-from services.ingest.domain.inputs import Activity, Company, PersonCommand, Preference, Profile, digest_of
+from services.ingest.domain.inputs import Activity, Company, Erasure, PersonCommand, Preference, Profile, digest_of
 from services.ingest.domain.reading.common import (
     LANGUAGE_LIMIT,
     answer_of,
@@ -114,21 +114,28 @@ def read_preference(fields: Fields, topic: str) -> Preference:
     )
 
 
-def read_person_command(fields: Fields, topic: str) -> PersonCommand:
-    """Return whether two persons are one human; *topic* is its source."""
+_PERSON_COMMANDS = ("join", "separate", "erase")
+
+
+def read_person_command(fields: Fields, topic: str) -> PersonCommand | Erasure:
+    """Return whether two persons are one human, or who is to be forgotten; *topic* is its source."""
     workspace = own_workspace(fields)
     external_id = fields.required("id", fields.identifier("id"))
     command = fields.required("command", fields.text("command"))
-    if command not in ("join", "separate"):
-        raise fault("unknown_command", "command: expected one of join, separate")
+    if command not in _PERSON_COMMANDS:
+        raise fault("unknown_command", f"command: expected one of {', '.join(_PERSON_COMMANDS)}")
     person = fields.required("person_id", our_id(fields, workspace, "person_id", "person"))
+    subject = ids.make_id(workspace, "person-command", external_id)
+    if command == "erase":
+        digest = digest_of(command, person)
+        return Erasure(workspace=workspace, source=topic, subject=subject, order=0, digest=digest, person_id=person)
     other = fields.required("other_person_id", our_id(fields, workspace, "other_person_id", "person"))
     if person == other:
         raise fault("bad_id", "other_person_id: expected another person than person_id")
     return PersonCommand(
         workspace=workspace,
         source=topic,
-        subject=ids.make_id(workspace, "person-command", external_id),
+        subject=subject,
         order=0,
         digest=digest_of(command, person, other),
         separate=command == "separate",
