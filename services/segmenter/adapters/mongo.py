@@ -141,15 +141,16 @@ class MongoBoardLog:
 
     async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
         """Return the facts of the entries at *positions*."""
+        wanted = [_place(board, position) for position in positions]  # by the key: not every server has a use for the index of numbers
         async with mongo_errors():
-            rows = await self._log.find({"board": board, "position": {"$in": list(positions)}}, {"position": 1, "facts": 1}).to_list(None)
+            rows = await self._log.find({"_id": {"$in": wanted}}, {"position": 1, "facts": 1}).to_list(None)
         return {row["position"]: _inflated(row["facts"]) for row in rows}
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         """Append *entries* in their order, up to the first whose position is taken."""
         rows = [
             {
-                "_id": f"{e.board}#{e.position:012d}",
+                "_id": _place(e.board, e.position),
                 "board": e.board,
                 "position": e.position,
                 "input_id": e.input_id,
@@ -207,6 +208,10 @@ def _deflated(facts: bytes) -> bytes:
 def _inflated(facts: bytes) -> bytes:
     kept = bytes(facts)
     return zlib.decompress(kept) if kept.startswith(_DEFLATED) else kept
+
+
+def _place(board: str, position: int) -> str:
+    return f"{board}#{position:012d}"
 
 
 def _input_key(document: str, input_id: str) -> str:
