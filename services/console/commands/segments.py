@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
-from importlib import import_module
+from datetime import datetime
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated
 
 import typer
 
-from services.common.clock import Micros, SystemClock
-from services.common.settings import load_settings
-from services.console.cluster import Cluster
-from services.console.context import AsJson, Bootstrap, Workspace, on_cluster
-from services.console.failures import CommandFailed, ExitCode, reported
-from services.console.segments.evidence import Evidence, read_evidence
+from services.common.clock import SystemClock
+from services.console.commands.analysis import analyse
+from services.console.context import AsJson, Bootstrap, Workspace
+from services.console.failures import reported
+from services.console.segments.asking import DATES, asked, micros, needing_extra, opened, written
+from services.console.segments.evidence import Evidence
 from services.console.segments.html import html_report
 from services.console.segments.preview import preview
 from services.console.segments.printing import (
@@ -31,19 +29,14 @@ from services.console.segments.printing import (
 )
 from services.console.segments.quality import quality
 from services.console.show import console, print_json, table
-from services.segmenter.domain.definition import Definition
-from services.segmenter.domain.loading import load_definition
 from services.segmenter.domain.purpose import advice
 from services.segmenter.domain.recency import DAY
-from services.segmenter.settings import SegmenterSettings
 
 app = typer.Typer(help="Segments: their definition, what it makes of people, how good it is.", no_args_is_help=True)
 
 _File = Annotated[Path | None, typer.Argument(metavar="[FILE]", help="A definition; else GROUNDSWELL_SEGMENTS_FILE, else the example.")]
 
-
-_FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
-_At = Annotated[datetime, typer.Argument(formats=_FORMATS, help="A day or a moment, in UTC.")]
+_At = Annotated[datetime, typer.Argument(formats=DATES, help="A day or a moment, in UTC.")]
 _Scheme = Annotated[str | None, typer.Option("--scheme", help="Only this one.")]
 
 
@@ -77,7 +70,7 @@ def preview_file(
 ) -> None:
     """Say who would move where under a new definition, with sizes and demand before and after; nothing is changed."""
     definition, _ = opened(file)
-    evidence = _evidence(bootstrap, workspace)
+    evidence = asked(bootstrap, workspace)
     found = preview(evidence, definition, SystemClock().now())
     if not as_json:
         print_preview(found, evidence.titles)
@@ -94,8 +87,8 @@ def at(
     as_json: AsJson = False,
 ) -> None:
     """Say in which segments people were at any moment, by what was known then."""
-    when = _micros(moment)
-    memberships = _evidence(bootstrap, workspace).history.at(when)
+    when = micros(moment)
+    memberships = asked(bootstrap, workspace).history.at(when)
     if person is not None:
         memberships = {person_id: segments for person_id, segments in memberships.items() if person_id == person}
     if as_json:
@@ -108,15 +101,15 @@ def at(
 @app.command("migration")
 def migration(  # noqa: PLR0917 - a command's options
     since: _At,
-    until: Annotated[datetime | None, typer.Argument(formats=_FORMATS, help="A later one; else now.")] = None,
+    until: Annotated[datetime | None, typer.Argument(formats=DATES, help="A later one; else now.")] = None,
     scheme: _Scheme = None,
     workspace: Workspace = "lumora",
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
     """Say how people moved between two moments, and why."""
-    start, end = _micros(since), SystemClock().now() if until is None else _micros(until)
-    evidence = _evidence(bootstrap, workspace)
+    start, end = micros(since), SystemClock().now() if until is None else micros(until)
+    evidence = asked(bootstrap, workspace)
     schemes = [scheme] if scheme is not None else _schemes(evidence)
     found = [evidence.history.migration(name, start, end) for name in schemes]
     if as_json:
@@ -139,10 +132,9 @@ def report(  # noqa: PLR0917 - a command's options
     """Say how good the segments are: size, coverage, overlap, stability, reach, differences, purpose, migration."""
     definition, _ = opened(file)
     now = SystemClock().now()
-    found = quality(_evidence(bootstrap, workspace), definition, now - days * DAY, now, least)
+    found = quality(asked(bootstrap, workspace), definition, now - days * DAY, now, least)
     if html is not None:
-        with reported():
-            _write(html, html_report(found))
+        written(html, html_report(found))
     if not as_json:
         print_quality(found)
         return
@@ -157,6 +149,9 @@ def report(  # noqa: PLR0917 - a command's options
     )
 
 
+app.command("analyse")(analyse)
+
+
 @app.command("discover")
 def discover_clusters(
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write the draft of a definition there.")] = None,
@@ -167,51 +162,15 @@ def discover_clusters(
 ) -> None:
     """Look for natural clusters of people and describe them as a draft and personas; nothing is applied."""
     with reported():
-        discovery = _discovery()
-    found = discovery.discover(_evidence(bootstrap, workspace), SystemClock().now(), most)
+        discovery = needing_extra("services.console.segments.discovery")
+    found = discovery.discover(asked(bootstrap, workspace), SystemClock().now(), most)
     if out is not None and found.personas:
-        with reported():
-            _write(out, found.draft())
+        written(out, found.draft())
     if as_json:
         print_json(asdict(found) | {"note": discovery.NOTE})
     else:
         print_discovery(found, discovery.NOTE)
 
 
-def _discovery() -> ModuleType:
-    try:
-        return import_module("services.console.segments.discovery")
-    except ImportError as error:
-        raise CommandFailed(
-            f"{error}; discovery needs scikit-learn: pip install 'groundswell[discovery]'", ExitCode.CONFIGURATION
-        ) from error
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CommandFailed(f"{path}: {error.strerror}", ExitCode.USAGE) from error
-
-
-def _evidence(bootstrap: str | None, workspace: str) -> Evidence:
-    async def work(cluster: Cluster) -> Evidence:
-        return await read_evidence(cluster, workspace)
-
-    return on_cluster(bootstrap, work)
-
-
 def _schemes(evidence: Evidence) -> list[str]:
     return list(dict.fromkeys(change.scheme for change in evidence.history.changes))
-
-
-def _micros(moment: datetime) -> Micros:
-    return (moment.replace(tzinfo=UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
-def opened(file: Path | None) -> tuple[Definition, Path]:
-    """Return the definition in *file*, else the one that the segmenter would take, and its path; a wrong one ends the command."""
-    with reported():
-        path = file or load_settings(SegmenterSettings).segments_file
-        return load_definition(path), path
-    raise AssertionError  # reported() re-raises or ends the command

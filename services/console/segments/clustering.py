@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int64]
+Places = npt.NDArray[np.intp]
 
 LEAST_PEOPLE = 40
 _LEAST_STABLE = 0.75
@@ -23,6 +24,8 @@ _BOOTSTRAPS = 20
 _SHUFFLES = 5
 _MOST_JUDGED = 2_000
 """The silhouette costs the square of the number of people."""
+_MOST_FITTED = 4_000
+"""Clusterings are compared on so many people at most: more of them change nothing but the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,9 @@ def clustered(rows: Matrix, most: int = 8, seed: int = 0) -> Clustering:
     if len(rows) < LEAST_PEOPLE or rows.shape[1] == 0:
         return Clustering((), None, np.empty(0, dtype=np.int64), holdout)
     scaled = _scaled(rows)
+    seen, unseen = np.flatnonzero(~holdout)[:_MOST_FITTED], np.flatnonzero(holdout)[:_MOST_JUDGED]
     shuffled = [_shuffled(scaled, rng) for _ in range(_SHUFFLES)]
-    candidates = [_judged(scaled, shuffled, holdout, k, rng) for k in range(2, min(most, int((~holdout).sum()) // 10) + 1)]
+    candidates = [_judged(scaled, shuffled, (seen, unseen), k, rng) for k in range(2, min(most, len(seen) // 10) + 1)]
     best = max((c for c in candidates if c.holds), key=lambda c: c.silhouette - c.chance, default=None)
     labels = np.empty(0, dtype=np.int64) if best is None else _fitted(scaled[~holdout], best.clusters).predict(scaled).astype(np.int64)
     return Clustering(candidates, best, labels, holdout)
@@ -90,13 +94,14 @@ def _shuffled(rows: Matrix, rng: np.random.Generator) -> Matrix:
     return np.column_stack([rng.permutation(rows[:, column]) for column in range(rows.shape[1])])
 
 
-def _judged(rows: Matrix, shuffled: Sequence[Matrix], holdout: Mask, k: int, rng: np.random.Generator) -> Candidate:
-    base, others = _fitted(rows[~holdout], k).predict(rows[holdout]), []
+def _judged(rows: Matrix, shuffled: Sequence[Matrix], places: tuple[Places, Places], k: int, rng: np.random.Generator) -> Candidate:
+    seen, unseen = rows[places[0]], rows[places[1]]
+    base, others = _fitted(seen, k).predict(unseen), []
     for number in range(_BOOTSTRAPS):
-        sample = rng.integers(0, int((~holdout).sum()), int((~holdout).sum()))
-        others.append(adjusted_rand_score(base, _fitted(rows[~holdout][sample], k, number).predict(rows[holdout])))
-    chances = [_silhouette(rows_[holdout], _fitted(rows_[~holdout], k).predict(rows_[holdout])) for rows_ in shuffled]
-    return Candidate(k, _silhouette(rows[holdout], base), float(np.mean(others)), max(chances))
+        sample = rng.integers(0, len(seen), len(seen))
+        others.append(adjusted_rand_score(base, _fitted(seen[sample], k, number).predict(unseen)))
+    chances = [_silhouette(noise[places[1]], _fitted(noise[places[0]], k).predict(noise[places[1]])) for noise in shuffled]
+    return Candidate(k, _silhouette(unseen, base), float(np.mean(others)), max(chances))
 
 
 def _fitted(rows: Matrix, k: int, seed: int = 0) -> Any:
@@ -104,5 +109,4 @@ def _fitted(rows: Matrix, k: int, seed: int = 0) -> Any:
 
 
 def _silhouette(rows: Matrix, labels: Any) -> float:
-    rows, labels = rows[:_MOST_JUDGED], labels[:_MOST_JUDGED]
     return float(silhouette_score(rows, labels)) if 1 < len(set(labels)) < len(labels) else -1.0

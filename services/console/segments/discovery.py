@@ -13,7 +13,8 @@ from sklearn.tree import DecisionTreeClassifier
 from services.common.clock import Micros
 from services.console.segments.clustering import Candidate, Clustering, Mask, Matrix, clustered
 from services.console.segments.evidence import Evidence
-from services.console.segments.features import Feature, features
+from services.console.segments.features import Feature, features, matrix_of
+from services.console.segments.traits import unlike_others
 from services.segmenter.domain.compiling import compiled
 from services.segmenter.domain.definition import Definition, Held, Rule, Scheme
 from services.segmenter.domain.helpers import Settings, Terms
@@ -71,22 +72,12 @@ def discover(evidence: Evidence, as_of: Micros, most: int = 8) -> Discovery:
     """Return at most *most* clusters of people, or none where there are none; nothing is applied or written."""
     people = [human for human in evidence.population.humans.values() if human.is_known]
     columns = features(people, as_of)
-    rows = matrix_of(people, columns)
-    found = clustered(np.array([[_scaled(f, v) for f, v in zip(columns, row, strict=True)] for row in rows]).reshape(rows.shape), most)
+    rows = matrix_of(len(people), columns)
+    found = clustered(np.column_stack([column.scaled for column in columns]) if columns else rows, most)
     personas = []
     if found.best is not None:
         personas = [_persona(evidence, people, columns, rows, found, label, as_of) for label in range(found.best.clusters)]
-    return Discovery(len(people), [_column(c) for c in columns], found.candidates, found.best, [p for p in personas if p.people])
-
-
-def matrix_of(people: Sequence[Human], columns: Sequence[Feature]) -> Matrix:
-    """Return a row a person, a column a feature; NaN where nothing is known."""
-    cells = [[np.nan if (value := column.read(human)) is None else float(value) for column in columns] for human in people]
-    return np.array(cells, dtype=np.float64).reshape(len(people), len(columns))
-
-
-def _scaled(feature: Feature, value: float) -> float:
-    return value if np.isnan(value) else feature.scaled(value)
+    return Discovery(len(people), [column.title for column in columns], found.candidates, found.best, [p for p in personas if p.people])
 
 
 def _persona(  # noqa: PLR0917 - one step of discover
@@ -106,7 +97,7 @@ def _persona(  # noqa: PLR0917 - one step of discover
         when,
         precision,
         recall,
-        list(_traits(rows, inside, columns)),
+        list(unlike_others(rows, inside, columns)),
         _ideas(evidence, asked),
         list(_quotes(evidence, asked)),
     )
@@ -145,16 +136,6 @@ def _judged(when: str, people: Sequence[tuple[Human, bool]], as_of: Micros) -> t
     return hits / max(1, sum(taken)), hits / max(1, sum(is_in for _, is_in in people))
 
 
-def _traits(rows: Matrix, inside: Mask, columns: Sequence[Feature]) -> Iterator[str]:
-    spread = np.nanstd(rows, axis=0)
-    means = np.nanmean(rows[inside], axis=0), np.nanmean(rows[~inside], axis=0)
-    distance = np.nan_to_num(np.abs(means[0] - means[1]) / np.where(spread == 0, 1, spread))
-    for place in np.argsort(-distance)[:_TOLD]:
-        column = columns[int(place)]
-        mine, theirs = (f"{mean[place]:.0%}" if column.kind == "is" else f"{mean[place]:,.1f} on average" for mean in means)
-        yield f"{_column(column)}: {mine}, of the others {theirs}"
-
-
 def _ideas(evidence: Evidence, asked: Mapping[str, str]) -> list[str]:
     """Return what the cluster asks for more often than the others do."""
     mine, everybody = Counter(asked.values()), Counter(root for _, root in evidence.population.links.values())
@@ -173,10 +154,6 @@ def _quotes(evidence: Evidence, asked: Mapping[str, str]) -> Iterator[str]:
     for row in sorted(rows, key=lambda row: (-common[row.root_id], len(row.text), row.feedback_id))[:_TOLD]:
         day = datetime.fromtimestamp(row.occurred_at / 1e6, UTC).date().isoformat()
         yield f"“{' '.join(row.text.split())[:160]}” ({row.source}, {day})"
-
-
-def _column(feature: Feature) -> str:
-    return feature.expression if feature.equals is None else f"{feature.expression} == {feature.equals!r}"
 
 
 def _quoted(text: str) -> str:

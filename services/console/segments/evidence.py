@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.common.clock import Micros
 from services.common.codec import Codec
@@ -36,6 +36,9 @@ class Evidence:
     titles: Mapping[str, str]
     """By idea id."""
     events: list[PersonEvent]
+    accounts: list[Account] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+    """In order."""
 
     @classmethod
     def of(cls, codec: Codec, records: Mapping[str, list[Record]], workspace: str) -> Evidence:
@@ -53,6 +56,8 @@ class Evidence:
             latest_feedback(feedback),
             {idea_id: idea.title for idea_id, idea in ideas.items() if idea.workspace == workspace},
             events,
+            accounts,
+            decisions,
         )
 
     def segments(self) -> dict[str, dict[str, str]]:
