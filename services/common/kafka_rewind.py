@@ -12,6 +12,7 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 from services.common.errors import TransientError
 from services.common.kafka import EVICTIONS, connection, kafka_errors
+from services.common.kafka_group import noted
 from services.common.ports import Partition
 from services.common.settings import KafkaSettings
 
@@ -61,8 +62,9 @@ async def set_back(
             consumer.subscribe(topics=sorted({topic for topic, _ in partitions}))
             await _joined(consumer, group, wanted)
             positions = await _positions(consumer, wanted, since)
+            left = await noted(kafka, group, wanted)  # whoever comes next still has to fence them
             try:
-                await consumer.commit(positions)
+                await consumer.commit({place: (position, left[place].claim) for place, position in positions.items()})
             except EVICTIONS as error:
                 raise _running(group) from error
     finally:

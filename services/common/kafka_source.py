@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError
 
 from services.common.errors import Evicted, TransientError
 from services.common.kafka import EVICTIONS, closing, connection, kafka_errors
+from services.common.kafka_group import noted
 from services.common.logs import get_logger
 from services.common.ports import Partition
 from services.common.records import Record
@@ -208,22 +208,16 @@ class KafkaSource:
         Raises:
             TransientError: The group's coordinator does not answer.
         """
-        places = [TopicPartition(*place) for place in partitions]
-        admin = AIOKafkaAdminClient(**connection(self._settings))
-        with kafka_errors("committed positions"):
-            async with asyncio.timeout(self._answer_seconds):
-                try:
-                    await admin.start()
-                    found = await admin.list_consumer_group_offsets(self._group, partitions=places)
-                finally:
-                    await closing("admin", admin.close())
-                if not found.keys() >= set(places):
-                    raise TransientError("Kafka: committed positions: the group's coordinator is not ready")
-                unread = [place for place in places if found[place].offset < 0]
-                beginnings = await self._consumer.beginning_offsets(unread) if unread else {}
+        found = await noted(self._settings, self._group, [TopicPartition(*place) for place in partitions])
+        unread = [place for place, one in found.items() if one.position is None]
+        beginnings: Mapping[TopicPartition, int] = {}
+        if unread:
+            with kafka_errors("beginnings"):
+                async with asyncio.timeout(self._answer_seconds):
+                    beginnings = await self._consumer.beginning_offsets(unread)
         return {
-            (place.topic, place.partition): Standing(beginnings.get(place, found[place].offset), found[place].metadata or "")
-            for place in places
+            (place.topic, place.partition): Standing(beginnings[place] if one.position is None else one.position, one.claim)
+            for place, one in found.items()
         }
 
     async def claim(self, positions: Mapping[Partition, int], claim: str) -> None:

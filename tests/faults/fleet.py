@@ -46,6 +46,11 @@ class Member:
         await self._spawn()
         self._keeping = asyncio.create_task(self._keep())
 
+    def check(self) -> None:
+        """Fail if nobody keeps it running any more, because it refuses to start."""
+        if self._keeping is not None and self._keeping.done():
+            self._keeping.result()
+
     async def stop(self) -> None:
         """Ask it to end and wait; end it after its time."""
         self._wanted = False
@@ -157,8 +162,9 @@ class Fleet:
         return [member for members in self.members.values() for member in members]
 
     def measure(self) -> None:
-        """Look how large everyone is now."""
+        """Look how large everyone is now; fail where one refuses to start."""
         for member in self.everyone():
+            member.check()
             self.peak_bytes[member.service] = max(self.peak_bytes[member.service], member.size())
 
     def _note(self, service: str, code: int) -> None:

@@ -14,7 +14,7 @@ import pytest
 from services.common.records import Record
 from tests.faults.evidence import Evidence
 from tests.faults.invariants import MOST_BYTES, broken
-from tests.faults.releases import SCHEMAS, framed
+from tests.faults.releases import SCHEMAS, framed, versions_of
 from tests.faults.stores import Plain, Stores
 
 _IDEA, _OTHER = "w:idea:a", "w:idea:b"
@@ -245,7 +245,7 @@ def test_the_judge_finds_in_stores(what: str) -> None:
 def test_releases_may_frame_the_same_fact_otherwise_where_several_are_at_work() -> None:
     number, body = 2, {"decision_id": "d2", "type": "linked", "workspace": "w", "board": "b", "sequence": 2, "event_id": "e1", **LINK}
     times = dict.fromkeys(("occurred_at", "ingested_at"), datetime(2026, 1, 1, tzinfo=UTC))
-    again = (f"d{number}", framed("board.decisions", {**body, **times}, 2))
+    again = (f"d{number}", framed("board.decisions", {**body, **times}, versions_of("board.decisions")[-1]))
     first = [decision(1, "opened", "e1", idea_id=_IDEA), (f"d{number}", framed("board.decisions", {**body, **times}, 1))]
     assert "I3" in broken(world(topics={"board.decisions": [*first, again]}))
     assert broken(world(topics={"board.decisions": [*first, again]}, releases=2)) == {}

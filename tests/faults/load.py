@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from services.common.records import Output
 from tests.faults.evidence import CRASH_MARK, POISON_KEY, POISON_MARK
-from tests.faults.releases import framed
+from tests.faults.releases import framed, versions_of
 
 WORKSPACE = "faults"
 _BOARDS = 6
@@ -119,7 +119,7 @@ class Load:
         revision, board, author = self._revisions[name]
         body = {"id": name, "board": board, "text": text, "revision": revision, "author": {"email": _email(author)}}
         body["occurred_at"] = _moment(self._number)
-        form = self._rng.choice(("json", "json", 1, 2))
+        form = self._rng.choice(("json", "json", *versions_of("feedback.raw")))
         if form == "json":
             return self._output("feedback.raw", name, body | ({"deleted": True} if deleted else {}))
         body |= {"workspace": WORKSPACE, "occurred_at": _BEGAN + timedelta(seconds=self._number), "deleted": deleted}

@@ -12,38 +12,39 @@ from typing import Any
 import fastavro
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
-SECOND_IDS = 1_000
-"""The second version of a schema has the id of the first and this."""
+NEXT_IDS = 1_000
+"""The next version of a schema has the id of the last one and this."""
 ADDED = "added_later"
 
 
-def second(schema: Mapping[str, Any]) -> dict[str, Any]:
+def following(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the version after *schema*: compatible both ways, by a field that may be left out."""
     return {**schema, "fields": [*schema["fields"], {"name": ADDED, "type": ["null", "string"], "default": None}]}
 
 
 @cache
-def firsts() -> Mapping[str, tuple[int, Mapping[str, Any]]]:
-    """Return the id and the schema of the first version of every subject."""
+def registered() -> Mapping[str, Mapping[int, Mapping[str, Any]]]:
+    """Return what the registry holds: subject → id → schema, oldest first; the last one is the next release's."""
     found = {}
     for subject, versions in json.loads((SCHEMAS / "ids.json").read_text()).items():
-        path = SCHEMAS / "avro" / f"{subject.removesuffix('-value')}-v1.avsc"
-        found[subject] = (int(versions["1"]), json.loads(path.read_text()))
+        topic = subject.removesuffix("-value")
+        ids = [int(versions[version]) for version in sorted(versions, key=int)]
+        schemas = [json.loads((SCHEMAS / "avro" / f"{topic}-v{version}.avsc").read_text()) for version in sorted(versions, key=int)]
+        found[subject] = dict(zip([*ids, ids[-1] + NEXT_IDS], [*schemas, following(schemas[-1])], strict=True))
     return found
 
 
 def write_next_release(folder: Path) -> None:
     """Write into *folder* what the next release's ``schemas/avro`` holds."""
     folder.mkdir(parents=True)
-    for subject, (_, schema) in firsts().items():
-        topic = subject.removesuffix("-value")
-        (folder / f"{topic}-v1.avsc").write_text(json.dumps(schema))
-        (folder / f"{topic}-v2.avsc").write_text(json.dumps(second(schema)))
+    for subject, schemas in registered().items():
+        for version, schema in enumerate(schemas.values(), start=1):
+            (folder / f"{subject.removesuffix('-value')}-v{version}.avsc").write_text(json.dumps(schema))
 
 
-def registered() -> dict[str, dict[int, Any]]:
-    """Return what the registry holds: subject → id → schema."""
-    return {subject: {number: schema, number + SECOND_IDS: second(schema)} for subject, (number, schema) in firsts().items()}
+def versions_of(topic: str) -> range:
+    """Return the versions of the schema of *topic*, the next release's among them."""
+    return range(1, len(registered()[f"{topic}-value"]) + 1)
 
 
 def framed(topic: str, body: Mapping[str, Any], version: int) -> bytes:
@@ -57,5 +58,5 @@ def framed(topic: str, body: Mapping[str, Any], version: int) -> bytes:
 
 @cache
 def _parsed(topic: str, version: int) -> tuple[int, Any]:
-    number, schema = firsts()[f"{topic}-value"]
-    return (number, fastavro.parse_schema(dict(schema))) if version == 1 else (number + SECOND_IDS, fastavro.parse_schema(second(schema)))
+    number, schema = list(registered()[f"{topic}-value"].items())[version - 1]
+    return number, fastavro.parse_schema(dict(schema))

@@ -220,7 +220,7 @@ async def opened(
         run = uuid.uuid4().hex[:8]
         disk = stack.enter_context(SmallDisk(folder / "data", DISK_BYTES))
         registry = stack.enter_context(RegistryServer())
-        registry.schemas = registered()
+        registry.schemas = {subject: dict(schemas) for subject, schemas in registered().items()}
         write_next_release(folder / "next-release")
         usual = {**environment(engine, kafka, folder, sink.port, registry.url), **(settings or {})}
         fleet = Fleet(folder, lambda service: {**usual, **store_of(service, store, run)}, patches or {})

@@ -11,8 +11,12 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from aiokafka import TopicPartition
 
 from services.common.guard import Exit
+from services.common.kafka_group import Noted, noted
+from services.common.kafka_rewind import set_back
+from services.common.settings import KafkaSettings
 from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
@@ -149,6 +153,22 @@ async def test_dead_letters_are_part_of_the_transaction(outside: Broker, tiny: T
     assert sorted(letter.value or b"" for letter in letters) == [b"garbage %d" % number for number in range(5)]
     assert len(await outside.read(tiny.letters)) > 5, "who reads everything sees the ones that were undone"
     assert len(await _committed(outside, tiny)) == _COUNT
+
+
+@on_kafka
+async def test_a_group_that_is_set_back_keeps_the_claims_of_its_owners(outside: Broker, tiny: Tiny) -> None:
+    """They are all that tells a new owner whom it has to fence."""
+    await _filled(outside, tiny)
+    worker = tiny.start(**_BATCH)
+    await _drained(outside, tiny)
+    assert worker.terminate() == 0
+    kafka = KafkaSettings(bootstrap_servers=outside.bootstrap, session_timeout_ms=6000)
+    places = [TopicPartition(tiny.source, number) for number in range(2)]
+    before = await noted(kafka, tiny.group, places)
+    assert all(one.claim.startswith(f"{tiny.group}-") for one in before.values())
+    assert set((await set_back(kafka, tiny.group, [(tiny.source, 0), (tiny.source, 1)])).values()) == {0}
+    after = await noted(kafka, tiny.group, places)
+    assert after == {place: Noted(0, one.claim) for place, one in before.items()}
 
 
 @on_kafka
