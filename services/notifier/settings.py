@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from email.headerregistry import Address
 from email.utils import parseaddr
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from services.common.paths import EXAMPLES
 from services.common.settings import Settings
+from services.notifier.adapters.posting import Reach
 from services.notifier.domain.telling import Schedule
 
 
@@ -22,6 +24,44 @@ class NotifierSettings(Settings):
     templates_dir: Path = EXAMPLES / "templates"
     outbox_due_records: int = Field(default=1_000, ge=1)
     """So many due rows a tick are taken up at most."""
+
+
+class PostSettings(BaseSettings):
+    """What all channels share that post to other people's servers."""
+
+    timeout_seconds: float = Field(default=20.0, gt=0)
+    """For one post; with ``GROUNDSWELL_SMTP_BATCH_SECONDS`` it must stay below GROUNDSWELL_LIVENESS_SECONDS."""
+    connections: int = Field(default=16, ge=1, le=256)
+    connections_a_host: int = Field(default=4, ge=1, le=64)
+    allow_http: bool = False
+    """Without TLS everybody on the way reads along: for networks of one's own."""
+    allow_networks: list[IPvAnyNetwork] = Field(default_factory=list)
+    """Networks that are reached although they are not public, a JSON list: ``["10.1.0.0/16"]``."""
+
+    def reach(self) -> Reach:
+        """Return how the channel may post."""
+        networks = [ip_network(str(network)) for network in self.allow_networks]
+        return Reach(self.timeout_seconds, self.connections, self.connections_a_host, networks, plain=self.allow_http)
+
+
+class WebhookSettings(PostSettings):
+    """``GROUNDSWELL_WEBHOOK_*``: the channel ``webhook``."""
+
+    model_config = SettingsConfigDict(env_prefix="GROUNDSWELL_WEBHOOK_", extra="ignore")
+
+    secret: SecretStr | None = Field(default=None, min_length=32)
+    """What each address's own secret is made of (``services.notifier.adapters.webhook.secret_of``)."""
+    former_secret: SecretStr | None = None
+    """While receivers change over, messages are signed with both."""
+
+
+class SlackSettings(PostSettings):
+    """``GROUNDSWELL_SLACK_*``: the channel ``slack``."""
+
+    model_config = SettingsConfigDict(env_prefix="GROUNDSWELL_SLACK_", extra="ignore")
+
+    hosts: list[str] = Field(default_factory=lambda: ["hooks.slack.com", "hooks.slack-gov.com"])
+    """Where incoming webhooks may lie."""
 
 
 class SmtpSettings(BaseSettings):

@@ -10,7 +10,7 @@ from services.common.events.base import Event
 from services.common.events.board import BoardEvent, BoardEventType
 from services.common.events.decisions import Decision, DecisionType, Idea
 from services.common.events.demand import EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition, TransitionCause
-from services.common.events.notifications import Alert, NotificationOutcome, OutcomeType
+from services.common.events.notifications import Alert, InAppMessage, NotificationOutcome, OutcomeType
 from services.common.events.people import Account, PersonEvent, PersonEventType
 from services.common.events.work import SegmenterWork, SegmenterWorkType
 
@@ -26,6 +26,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     IdeaDemand,
     Alert,
     NotificationOutcome,
+    InAppMessage,
     SegmenterWork,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "Event",
     "Idea",
     "IdeaDemand",
+    "InAppMessage",
     "NotificationOutcome",
     "OutcomeType",
     "PersonEvent",

@@ -43,6 +43,39 @@ class Alert:
         return self.person_id
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InAppMessage:
+    """One alert to be shown to one person inside the product."""
+
+    TOPIC: ClassVar[str] = "notifications.in_app"
+
+    alert_id: str
+    workspace: str
+    board: str
+    person_id: str
+    idea_id: str
+    """The idea that the person's feedback was linked to."""
+    root_id: str
+    feedback_id: str
+    status: str
+    title: str
+    quote: str
+    """The person's own words."""
+    created_at: Micros
+    """When the alert was made."""
+    release_id: str
+    release_name: str | None = None
+    release_url: str | None = None
+
+    def key(self) -> str:
+        """Return the alert's id."""
+        return self.alert_id
+
+    def partition_key(self) -> str:
+        """Return the person's id."""
+        return self.person_id
+
+
 OutcomeType: TypeAlias = Literal[
     "unknown",
     "pending",
