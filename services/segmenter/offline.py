@@ -20,7 +20,7 @@ from services.segmenter.domain.inputs import EVENTS, is_stale, take_in
 from services.segmenter.domain.mentions import Asked, words_of
 from services.segmenter.domain.person import PersonState, new_person
 from services.segmenter.domain.pointers import end
-from services.segmenter.domain.tally import Tally, View, empty_tally
+from services.segmenter.domain.tally import Part, Tally, View, empty_tally
 
 __all__ = ["ALL_IDEAS", "Human", "Population", "fold"]
 
@@ -95,7 +95,7 @@ class Population:
             human, segments = self.humans.get(name), memberships.get(name, {})
             view = View(tuple(segments.get(scheme, UNKNOWN) for scheme in names), None if human is None else human.account_id)
             for idea in (root, ALL_IDEAS):
-                tallies[idea].mention(name, view, self._mrr, 1)
+                tallies[idea].count(name, view, self._mrr, Part(1, ()))
         return dict(tallies)
 
     def _mrr(self, account_id: str) -> int:

@@ -25,7 +25,7 @@ async def test_a_lost_store_comes_back_in_a_store_of_any_kind(stores: Stores, tm
     said = len(segmenter.published)
     segmenter.publish(*history.events[100:])
     segmenter.lose(stores)
-    assert not await segmenter.recall(20, 30)
+    assert not await segmenter.recall(10, 30)
     segmenter.restart()
     assert await segmenter.recall(20)
     await segmenter.drain(chance)

@@ -159,7 +159,7 @@ def taken(position: int = 1, name: str = "d2", *, link: Sequence[str] = ("f1", "
         "position": position,
         "input_id": name,
         "operations": [["link", *link, 0]],
-        "facts": [["ideas.demand", said]],
+        "facts": [["changed", said]],
     }
 
 

@@ -57,7 +57,7 @@ def i3_stores_count_right(evidence: Evidence, stores: Stores) -> Iterator[str]:
     boards = _folded(evidence, decisions)
     states = _newest(idea for entry in stores.entries for idea in entry["ideas"])
     yield from _miscounted("dedup", states, boards)
-    demands = _newest(fields for entry in stores.operations for topic, fields in entry["facts"] if topic == "ideas.demand")
+    demands = _newest(fields for entry in stores.operations for topic, fields in entry["facts"] if topic == "changed")
     yield from _miscounted("the segmenter", demands, boards)
     inputs = Counter((entry["board"], entry["input_id"]) for entry in stores.operations)
     yield from (f"the segmenter took in {name} {count} times" for (_, name), count in inputs.items() if count > 1)
@@ -185,7 +185,7 @@ def i9_stores_are_never_behind(evidence: Evidence, stores: Stores) -> Iterator[s
     ahead = Counter[str]()
     for entry in stores.operations:
         ends[entry["board"]] = max(ends[entry["board"]], entry["position"])
-        versions = [fields["version"] - entry["position"] for topic, fields in entry["facts"] if topic == "ideas.demand"]
+        versions = [fields["version"] - entry["position"] for topic, fields in entry["facts"] if topic == "changed"]
         ahead[entry["board"]] = max(ahead[entry["board"]], *versions, 0)  # of a log that was begun anew: versions go on, positions do not
     attempts = {row["alert_id"]: row["attempt"] for row in stores.ledger}
     for topic, name, version, held in (

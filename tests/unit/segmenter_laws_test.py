@@ -125,7 +125,9 @@ async def test_the_segments_of_a_scheme_add_up_to_the_people(definition: Definit
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(seed=SEEDS, length=LENGTHS, batches=st.lists(st.sampled_from([1, 2, 3, 7, 500]), min_size=1))
-async def test_any_batch_split_gives_the_same_outputs(definition: Definition, seed: int, length: int, batches: list[int]) -> None:
+async def test_any_batch_split_gives_the_same_facts_and_the_same_last_states(
+    definition: Definition, seed: int, length: int, batches: list[int]
+) -> None:
     history = History(random.Random(seed), length)
     whole, split = Segmenter(definition), Segmenter(definition)
     for segmenter in (whole, split):
@@ -138,8 +140,16 @@ async def test_any_batch_split_gives_the_same_outputs(definition: Definition, se
         while split.read[place] < known:
             await split.take(place, min(batches[turn % len(batches)], known - split.read[place]))
             turn += 1
-    assert whole.published == split.published
-    assert whole.topics == split.topics
+    demands = [[output for output in each.published if output.topic == IdeaDemand.TOPIC] for each in (whole, split)]
+    facts = [[output for output in each.published if output.topic != IdeaDemand.TOPIC] for each in (whole, split)]
+    assert facts[0] == facts[1]
+    read = [{place: records for place, records in each.topics.items() if place[0] != IdeaDemand.TOPIC} for each in (whole, split)]
+    assert read[0] == read[1]
+    for each in demands:
+        assert len({(row.key, row.value) for row in each}) == len(each)
+    versions = [{(row.idea_id, row.version): row for row in each.events(IdeaDemand)} for each in (whole, split)]
+    assert all(versions[0][place] == versions[1][place] for place in versions[0].keys() & versions[1].keys())
+    assert whole.demand() == split.demand()
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

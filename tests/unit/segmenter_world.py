@@ -214,11 +214,19 @@ class Segmenter:
                 "accounts": row.accounts,
                 "mentions": row.mentions,
                 "mrr_cents": row.mrr_cents,
-                "segments": orjson.loads(row.segments_json),
+                "segments": counted(row),
             }
             for idea, row in newest.items()
             if row.mentions
         }
+
+
+def counted(row: IdeaDemand) -> dict[str, dict[str, dict[str, int]]]:
+    """Return the counts of each segment, without what is held against the time and the board."""
+    return {
+        scheme: {segment: {name: cell[name] for name in ("people", "accounts", "mentions", "mrr_cents")} for segment, cell in cells.items()}
+        for scheme, cells in orjson.loads(row.segments_json).items()
+    }
 
 
 def _facts(outputs: Iterable[Output]) -> list[Output]:

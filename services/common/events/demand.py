@@ -47,6 +47,12 @@ class EnrichedFeedback:
     account_name: str | None = None
     plan: str | None = None
     mrr_cents: int | None = None
+    sentiment: float | None = None
+    """How the text sounds, -1 to 1; absent where it is not English."""
+    first_idea_id: str | None = None
+    """The idea of the first link, whatever moved the feedback since."""
+    first_root_id: str | None = None
+    """Where that idea's pointers ended then."""
 
     def key(self) -> str:
         """Return the feedback's id."""
@@ -132,8 +138,22 @@ class IdeaDemand:
     mrr_cents: int
     """Of the accounts behind it, each counted once."""
     segments_json: str
-    """``{scheme: {segment: {"people", "accounts", "mentions", "mrr_cents"}}}``; segments without demand are left out."""
+    """``{scheme: {segment: {"people", "accounts", "mentions", "mrr_cents", "recent_mentions", "earlier_mentions", "lift", "p",
+    "p_adjusted"}}}``; segments without demand are left out."""
     updated_at: Micros
+    recent_mentions: int = 0
+    """Of the four weeks up to ``updated_at``, by when they were written."""
+    earlier_mentions: int = 0
+    """Of the four weeks before."""
+    board_people: int = 0
+    """Who asks for anything on the board: the idea's people are held against the others of them."""
+    comparisons: int = 0
+    """By so many ``p`` is multiplied for ``p_adjusted``: all pairs of a root idea and a segment (Bonferroni)."""
+    over_represented: str = ""
+    """``scheme=segment`` of each segment whose ``p_adjusted`` is below 0.05, blanks between, the surest first."""
+    quotes_json: str = "[]"
+    """``[{"feedback_id", "text", "source", "occurred_at", "account_id", "segments"}]``: the best of all and of each segment."""
+    definition_version: str = ""
 
     def key(self) -> str:
         """Return the idea's id."""

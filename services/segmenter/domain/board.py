@@ -13,9 +13,12 @@ from typing import Any
 
 from services.common.clock import Micros
 from services.segmenter.domain.cards import AccountBrief, PersonCard, person_card
+from services.segmenter.domain.counts import Counts
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.pointers import below, end, path
-from services.segmenter.domain.tally import Tally, View, empty_tally
+from services.segmenter.domain.quotes import Quote, Rank, quote
+from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.tally import Tally, View
 
 Operation = Sequence[Any]
 """Its name and its operands, all of JSON."""
@@ -34,6 +37,9 @@ class Mention:
     """The position in the log of its last enriched record."""
     known: bool = False
     """Whether anybody had a profile of the human when it was last enriched."""
+    day: int = 0
+    """The UTC day on which it was written."""
+    quote: Quote | None = None
 
 
 class BoardState:
@@ -47,7 +53,7 @@ class BoardState:
         self.sequence = 0
         """Of the last decision that was taken in."""
         self.at: Micros = 0
-        """The moment of the last input; 0 where the log is older than this field."""
+        """The newest moment of an input; 0 where the log is older than this field."""
         self.mentions: dict[str, Mention] = {}
         self.cards: dict[str, PersonCard] = {}
         self.accounts: dict[str, AccountBrief] = {}
@@ -55,11 +61,10 @@ class BoardState:
         self._children: defaultdict[str, set[str]] = defaultdict(set)
         self._followers: defaultdict[str, set[str]] = defaultdict(set)
         self._in_account: defaultdict[str, set[str]] = defaultdict(set)
-        self._by_idea: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        self._by_person: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._waiting: defaultdict[str, set[str]] = defaultdict(set)
         self._wishes: defaultdict[str, set[str]] = defaultdict(set)
-        self._tallies: dict[str, Tally] = {}
+        self._views: dict[str, View] = {}
+        self.counts = Counts(len(definition.schemes), self.root, self.counted, self._mrr)
 
     @property
     def is_recalled(self) -> bool:
@@ -100,7 +105,7 @@ class BoardState:
 
     def has_asked(self, person_id: str) -> bool:
         """Tell whether the person ever asked for anything here."""
-        return person_id in self._by_person
+        return self.counts.has_asked(person_id)
 
     def wishes(self, person_id: str) -> set[str]:
         """Return the feedback of exactly this person that is linked to an idea."""
@@ -132,7 +137,7 @@ class BoardState:
 
     def roots_of_person(self, person_id: str) -> set[str]:
         """Return the root ideas that the person, and all who follow it, asked for."""
-        return {self.root(idea_id) for name in self.family(person_id) for idea_id in self._by_person.get(name, ())}
+        return {self.root(idea_id) for name in self.family(person_id) for idea_id in self.counts.ideas_of(name)}
 
     def roots_of_account(self, account_id: str) -> set[str]:
         """Return the root ideas that the people of an account asked for."""
@@ -143,35 +148,56 @@ class BoardState:
         known = self.accounts.get(account.account_id)
         return account.version > (0 if known is None else known.version)
 
-    def tally(self, idea_id: str) -> Tally:
-        """Return the demand behind an idea: its family's, or nothing where it was merged away."""
-        return self._tallies.get(idea_id) or empty_tally(len(self.definition.schemes))
+    def counted(self, person_id: str) -> tuple[str, View]:
+        """Return as whom a person counts, and how."""
+        human = self.human(person_id)
+        view = self._views.get(human)
+        if view is None:
+            card = self.card(human)
+            segments = self.definition.complete(card.segments if card.known else {})
+            view = self._views[human] = View(tuple(segments.values()), None if card.account is None else card.account.account_id)
+        return human, view
 
-    def roots(self) -> Iterator[str]:
-        """Yield every root idea that anybody asks for."""
-        yield from self._tallies
+    def speaks_for(self, rank: Rank, tally: Tally, scheme: int, segment: str) -> bool:
+        """Tell whether the quote of *rank* is one of *tally*, and of *segment* in the scheme at that place (-1: of all)."""
+        mention = self.mentions[rank[2]]
+        if mention.idea_id is None or self.counts.tally(self.root(mention.idea_id)) is not tally:
+            return False
+        request = self.counts.request(mention.person_id, mention.idea_id)
+        if request is None or request.quote is None or request.quote.rank != rank:
+            return False
+        return scheme < 0 or self.counted(mention.person_id)[1].segments[scheme] == segment
 
     def _as_of(self, at: Micros) -> None:
-        self.at = at
+        self.at = max(self.at, at)
 
     def _decided(self, sequence: int) -> None:
         self.sequence = max(self.sequence, sequence)
 
-    def _link(self, feedback_id: str, person_id: str, idea_id: str, ingested_at: Micros) -> None:
+    def _link(self, feedback_id: str, person_id: str, idea_id: str, ingested_at: Micros, said: Sequence[Any] | None = None) -> None:
+        """Link feedback; *said* is when it was written, its excerpt and its source, None where they stay what they were."""
         mention = self.mentions.get(feedback_id)
         if mention is None:
-            mention = self.mentions[feedback_id] = Mention(person_id, ingested_at)
+            mention = self.mentions[feedback_id] = Mention(person_id, ingested_at, day=ingested_at // DAY)
         self._wait(feedback_id, mention, waits=False)
         mention.person_id, mention.ingested_at, mention.idea_id = person_id, ingested_at, idea_id
+        if said is not None:
+            mention.day, mention.quote = said[0] // DAY, quote(feedback_id, *said)
         self._wishes[person_id].add(feedback_id)
-        self._count(person_id, idea_id, 1)
+        request = self.counts.change(person_id, idea_id, mention.day, 1)
+        if mention.quote is not None and (request.quote is None or mention.quote.rank < request.quote.rank):
+            self.counts.quote(request, mention.quote)
 
     def _unlink(self, feedback_id: str) -> None:
         mention = self.mentions[feedback_id]
         if mention.idea_id is not None:
-            self._count(mention.person_id, mention.idea_id, -1)
+            idea_id, mention.idea_id = mention.idea_id, None
             self._wishes[mention.person_id].discard(feedback_id)
-            mention.idea_id = None
+            request = self.counts.change(mention.person_id, idea_id, mention.day, -1)
+            if request.quote is not None and request.quote is mention.quote:
+                others = [self.mentions[name] for name in self._wishes[mention.person_id]]
+                quotes = [other.quote for other in others if other.idea_id == idea_id and other.quote is not None]
+                self.counts.quote(request, min(quotes, key=lambda known: known.rank, default=None))
         self._wait(feedback_id, mention, waits=False)
 
     def _enriched(self, feedback_id: str, known: bool, version: int | None = None) -> None:
@@ -188,93 +214,70 @@ class BoardState:
             self._waiting[mention.person_id].discard(feedback_id)
 
     def _merge(self, idea_id: str, into: str) -> None:
-        old_roots = {self.root(idea_id), self.root(into)}
+        old, root = self.root(idea_id), self.root(into)
+        families = self.members(root), self.members(idea_id)
         self._drop_parent(idea_id)
         self.parents[idea_id] = into
         self._children[into].add(idea_id)
-        self._recount(old_roots | {self.root(idea_id)})
+        if old == idea_id != root == self.root(idea_id):
+            self.counts.join(root, families[0], idea_id, families[1])
+        else:  # a circle, or an idea that pointed elsewhere
+            self.counts.recount({old, root, self.root(idea_id)}, self.members)
 
     def _unmerge(self, idea_id: str) -> None:
-        old_root = self.root(idea_id)
+        old = self.root(idea_id)
         self._drop_parent(idea_id)
-        self._recount({old_root, self.root(old_root), self.root(idea_id)})
+        if self.root(old) == old != idea_id == self.root(idea_id):
+            self.counts.part(old, self.members(old), idea_id, self.members(idea_id))
+        else:  # it was a circle
+            self.counts.recount({old, self.root(old), self.root(idea_id)}, self.members)
 
     def _drop_parent(self, idea_id: str) -> None:
         parent = self.parents.pop(idea_id, None)
         if parent is not None:
             self._children[parent].discard(idea_id)
 
-    def _recount(self, ideas: set[str]) -> None:
-        """Count the families of *ideas* anew: a merge may cost what the ideas are worth."""
-        for idea_id in ideas:
-            self._tallies.pop(idea_id, None)
-        for idea_id in ideas:
-            if self.root(idea_id) == idea_id:
-                for member in self.members(idea_id):
-                    for person_id, count in self._by_idea.get(member, {}).items():
-                        self._tally_of(idea_id).mention(*self._counted(person_id), self._mrr, count)
-
     def _person(self, raw: dict[str, Any]) -> None:
-        """Take in a newer card of a person: its family is counted out as it was and in as it is."""
+        """Take in a newer card of a person: its family is counted out as it was and in as it is, if it counts otherwise by that."""
         card = person_card(raw)
-        person_id = card.person_id
         if card.account is not None:
             self._account(card.account)
-        family = self.family(person_id)
-        self._count_family(family, -1)
-        old = self.cards.get(person_id)
+        old = self.cards.get(card.person_id)
+        if old is not None and _counts_alike(old, card):
+            self.cards[card.person_id] = card
+            return
+        family = self.family(card.person_id)
+        self.counts.leave(family)
         if old is not None and old.pointer is not None:
-            self._followers[old.pointer].discard(person_id)
+            self._followers[old.pointer].discard(card.person_id)
         if old is not None and old.account is not None:
-            self._in_account[old.account.account_id].discard(person_id)
-        self.cards[person_id] = card
+            self._in_account[old.account.account_id].discard(card.person_id)
+        self.cards[card.person_id] = card
+        self._views.pop(card.person_id, None)
         if card.pointer is not None:
-            self._followers[card.pointer].add(person_id)
+            self._followers[card.pointer].add(card.person_id)
         if card.account is not None:
-            self._in_account[card.account.account_id].add(person_id)
-        self._count_family(family, 1)
+            self._in_account[card.account.account_id].add(card.person_id)
+        self.counts.enter(family)
 
     def _account(self, account: AccountBrief) -> None:
         if not self.is_news_of_account(account):
             return
         difference = account.mrr_cents - self._mrr(account.account_id)
         for root in self.roots_of_account(account.account_id):
-            self._tally_of(root).revalue(account.account_id, difference)
+            self.counts.revalue(root, account.account_id, difference)
         self.accounts[account.account_id] = account
-
-    def _count_family(self, family: set[str], sign: int) -> None:
-        for name in family:
-            for idea_id, count in self._by_person.get(name, {}).items():
-                self._tally_root(idea_id).mention(*self._counted(name), self._mrr, sign * count)
-
-    def _count(self, person_id: str, idea_id: str, count: int) -> None:
-        for index, key, other in ((self._by_idea, idea_id, person_id), (self._by_person, person_id, idea_id)):
-            after = index[key].get(other, 0) + count
-            if after:
-                index[key][other] = after
-            else:
-                del index[key][other]
-        self._tally_root(idea_id).mention(*self._counted(person_id), self._mrr, count)
-
-    def _counted(self, person_id: str) -> tuple[str, View]:
-        human = self.human(person_id)
-        card = self.card(human)
-        segments = self.definition.complete(card.segments if card.known else {})
-        return human, View(tuple(segments.values()), None if card.account is None else card.account.account_id)
 
     def _mrr(self, account_id: str) -> int:
         account = self.accounts.get(account_id)
         return 0 if account is None else account.mrr_cents
 
-    def _tally_root(self, idea_id: str) -> Tally:
-        return self._tally_of(self.root(idea_id))
-
-    def _tally_of(self, root: str) -> Tally:
-        tally = self._tallies.get(root)
-        if tally is None:
-            tally = self._tallies[root] = empty_tally(len(self.definition.schemes))
-        return tally
-
     def _pointer(self, person_id: str) -> str | None:
         card = self.cards.get(person_id)
         return None if card is None else card.pointer
+
+
+def _counts_alike(old: PersonCard, new: PersonCard) -> bool:
+    """Tell whether nothing that is counted, and nobody who is counted with whom, differs between two cards of one person."""
+    accounts = [None if card.account is None else card.account.account_id for card in (old, new)]
+    return (old.pointer, old.known, old.segments, accounts[0]) == (new.pointer, new.known, new.segments, accounts[1])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback, Event
 from services.segmenter.domain import enrichment
 from services.segmenter.domain.board import BoardState, Operation
-from services.segmenter.domain.cards import PersonCard
-from services.segmenter.domain.demand import Shown, demand, shown
+from services.segmenter.domain.cards import PersonCard, plain_card
+from services.segmenter.domain.demand import Numbers, numbers
 from services.segmenter.domain.mentions import Asked, words_of
+from services.segmenter.domain.quotes import excerpt
 from services.segmenter.domain.recency import DAY
 from services.segmenter.domain.wishes import wish, wishes_of, wishes_to_tell
 from services.segmenter.domain.work import Cause
@@ -38,12 +39,22 @@ class Kept:
     row: EnrichedFeedback
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An idea's demand is another one. A state: told once a batch, as it is then; of what it was only so much is kept."""
+
+    idea_id: str
+    version: int
+    people: int
+    mentions: int
+
+
 @dataclass(slots=True)
 class Decided:
     """What followed from one input: what the log keeps, and what is published."""
 
     operations: list[Operation] = field(default_factory=list)
-    facts: list[Event | Kept] = field(default_factory=list)
+    facts: list[Event | Kept | Changed] = field(default_factory=list)
 
 
 def rows_needed(state: BoardState, feedback_id: str | None, cards: Iterable[PersonCard]) -> dict[str, int]:
@@ -83,7 +94,7 @@ class Step:
         self._at = at
         self._rows = rows
         self._said = said
-        self._before: dict[str, Shown | None] = {}
+        self._before: dict[str, Numbers | None] = {}
         self._decided = Decided()
 
     def decision(self, decision: Decision, cards: Sequence[PersonCard]) -> Decided:
@@ -133,13 +144,14 @@ class Step:
             cause = Cause(decision.workspace, decision.decision_id, self._at)
             self._decided.facts.append(cause.person_on_board(person_id, decision.board, state.card(person_id).version))
         self._before[state.root(idea_id)] = None
-        self._do("link", feedback_id, person_id, idea_id, decision.ingested_at)
-        row = enrichment.new_row(state, decision, person_id, idea_id)
+        written_at = min(decision.occurred_at, decision.ingested_at)
+        said = [written_at, excerpt(decision.text or ""), decision.source or ""]
+        self._do("link", feedback_id, person_id, idea_id, decision.ingested_at, said)
         last = self._rows.get(feedback_id)
         if last is None or enrichment.is_to_be_evaluated(state, decision, last):
-            self._say(enrichment.evaluated(state, row, decision.ingested_at), state.card(state.human(person_id)).known)
+            self._say(enrichment.new_row(state, decision, last), state.card(state.human(person_id)).known)
         else:
-            self._say(enrichment.as_first_evaluated(row, last), state.mentions[feedback_id].known)
+            self._say(enrichment.new_row(state, decision, last, as_then=True), state.mentions[feedback_id].known)
 
     def _unlink(self, decision: Decision, feedback_id: str) -> None:
         self._count_out(feedback_id)
@@ -194,7 +206,7 @@ class Step:
                 roots |= state.roots_of_account(card.account.account_id)
             self._watch(roots)
             wishes = wishes_of(wishes_to_tell(state, card), self._rows)
-            self._do("person", asdict(card))
+            self._do("person", plain_card(card))
             self._tell_wishes(f"{card.person_id}/{card.version}", card.person_id, wishes)
         for card in newer:
             for feedback_id, mention in list(state.waiting(card.person_id)):
@@ -234,7 +246,7 @@ class Step:
         """Remember what the demand of *ideas* says before it may change."""
         for idea_id in ideas:
             if idea_id not in self._before:
-                self._before[idea_id] = shown(self._state, idea_id)
+                self._before[idea_id] = numbers(self._state, idea_id)
 
     def _do(self, *operation: object) -> None:
         self._state.perform(operation)
@@ -243,11 +255,12 @@ class Step:
     def _finished(self) -> Decided:
         self._do("as_of", self._at)
         self._state.finish()
-        self._decided.facts.extend(self._demands())
+        self._decided.facts.extend(self._changed())
         return self._decided
 
-    def _demands(self) -> Iterator[Event]:
+    def _changed(self) -> Iterator[Changed]:
         for idea_id in sorted(self._before):
-            now = shown(self._state, idea_id)
-            if now != self._before[idea_id]:
-                yield demand(now, idea_id, self._place, self._state.version, self._at)
+            before = self._before[idea_id]
+            if before is None or before != numbers(self._state, idea_id):
+                total = self._state.counts.tally(idea_id).total
+                yield Changed(idea_id, self._state.version, total.people, total.mentions)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 import cel
@@ -127,7 +128,7 @@ class Evaluation:
     """The earliest moment at which time alone could change a membership; None where it cannot."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Definition:
     """All schemes of one version; the first is the primary one."""
 
@@ -150,6 +151,11 @@ class Definition:
     def primary(self) -> str:
         """The name of the first scheme."""
         return self.schemes[0].name
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names of all schemes, in their order."""
+        return tuple(scheme.name for scheme in self.schemes)
 
     def unknown(self) -> dict[str, str]:
         """Return the memberships of a person nobody has a profile of."""

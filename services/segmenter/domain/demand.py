@@ -2,57 +2,123 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import orjson
 
-from services.common.clock import Micros
 from services.common.events import IdeaDemand
 from services.segmenter.domain.board import BoardState
-from services.segmenter.domain.tally import Cell
+from services.segmenter.domain.definition import UNKNOWN
+from services.segmenter.domain.quotes import Quote, Rank
+from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.requests import velocity
+from services.segmenter.domain.significance import Share, chance_of_more, lift
+from services.segmenter.domain.tally import Cell, Tally
+
+SIGNIFICANT = 0.05
+"""A share that chance gives less often, all comparisons of the board considered, is over-represented."""
+_MOST_QUOTES = 20
+
+Numbers = tuple[object, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
-    """What an idea's demand says, without version and time."""
-
-    root_id: str
-    people: int
-    accounts: int
-    mentions: int
-    mrr_cents: int
-    segments_json: str
+def numbers(state: BoardState, idea_id: str) -> Numbers:
+    """Return what tells whether an idea's demand has changed: its root, and all of its counts."""
+    tally = state.counts.tally(idea_id)
+    return state.root(idea_id), tally.total.numbers(), tuple((place, name, cell.numbers()) for place, name, cell in tally.each())
 
 
-def shown(state: BoardState, idea_id: str) -> Shown:
-    """Return what the demand of an idea says now."""
-    tally = state.tally(idea_id)
-    segments = {
-        scheme.name: {segment: _numbers(cells[segment]) for segment in sorted(cells)}
-        for scheme, cells in zip(state.definition.schemes, tally.cells, strict=True)
-        if cells
-    }
-    total = tally.total
-    text = orjson.dumps(segments).decode()
-    return Shown(state.root(idea_id), total.people, len(total.accounts), total.mentions, total.mrr_cents, text)
+def demand(state: BoardState, idea_id: str, place: tuple[str, str]) -> IdeaDemand:
+    """Return the demand of an idea on the board *place* (workspace, board) as of the board's last input.
 
-
-def demand(now: Shown, idea_id: str, place: tuple[str, str], version: int, updated_at: Micros) -> IdeaDemand:
-    """Return the record of an idea on the board *place* (workspace, board)."""
+    How fast it grows, and what it is held against, are as of that input, too; another idea's demand does not repeat this one's.
+    """
+    tally = state.counts.tally(idea_id)
+    people, accounts, mentions, mrr_cents = tally.total.numbers()
+    recent, earlier = velocity(tally.total.days, state.at // DAY)
+    segments, over = _segments(state, tally)
     return IdeaDemand(
         idea_id=idea_id,
         workspace=place[0],
         board=place[1],
-        version=version,
-        root_id=now.root_id,
-        people=now.people,
-        accounts=now.accounts,
-        mentions=now.mentions,
-        mrr_cents=now.mrr_cents,
-        segments_json=now.segments_json,
-        updated_at=updated_at,
+        version=state.version,
+        root_id=state.root(idea_id),
+        people=people,
+        accounts=accounts,
+        mentions=mentions,
+        mrr_cents=mrr_cents,
+        segments_json=orjson.dumps(segments).decode(),
+        updated_at=state.at,
+        recent_mentions=recent,
+        earlier_mentions=earlier,
+        board_people=state.counts.crowd.people,
+        comparisons=state.counts.comparisons(),
+        over_represented=" ".join(name for _, name in sorted(over)),
+        quotes_json=orjson.dumps(list(_quotes(state, tally))).decode(),
+        definition_version=state.definition.version,
     )
 
 
-def _numbers(cell: Cell) -> dict[str, int]:
-    return {"people": cell.people, "accounts": len(cell.accounts), "mentions": cell.mentions, "mrr_cents": cell.mrr_cents}
+def _segments(state: BoardState, tally: Tally) -> tuple[dict[str, dict[str, Any]], list[tuple[float, str]]]:
+    """Return the cells of every scheme that has any, and the chance and the name of each segment that is over-represented."""
+    found: dict[str, dict[str, Any]] = {}
+    over: list[tuple[float, str]] = []
+    crowd, today, comparisons = state.counts.crowd, state.at // DAY, state.counts.comparisons()
+    for place, segment, cell in tally.each():
+        scheme = state.definition.schemes[place].name
+        told = _counts(cell, today)
+        if segment != UNKNOWN:
+            idea, all_of_it = Share(cell.people, tally.total.people), crowd.cells[place][segment]
+            rest = Share(all_of_it - cell.people, crowd.people - tally.total.people)
+            chance = chance_of_more(idea, rest)
+            adjusted = min(1.0, chance * comparisons)
+            ratio = lift(idea, rest)
+            told |= {"lift": None if ratio is None else round(ratio, 3), "p": _short(chance), "p_adjusted": _short(adjusted)}
+            if adjusted < SIGNIFICANT:
+                over.append((chance, f"{scheme}={segment}"))
+        found.setdefault(scheme, {})[segment] = told
+    return found, over
+
+
+def _counts(cell: Cell, today: int) -> dict[str, Any]:
+    people, accounts, mentions, mrr_cents = cell.numbers()
+    recent, earlier = velocity(cell.days, today)
+    return {
+        "people": people,
+        "accounts": accounts,
+        "mentions": mentions,
+        "mrr_cents": mrr_cents,
+        "recent_mentions": recent,
+        "earlier_mentions": earlier,
+    }
+
+
+def _short(chance: float) -> float:
+    """Return a probability to three digits: more would tell machines apart, not ideas."""
+    return float(f"{chance:.3g}")
+
+
+def _quotes(state: BoardState, tally: Tally) -> Iterator[dict[str, Any]]:
+    """Yield the best words of all and of each segment, the best first, each once, with the segments of whoever said them."""
+    ranks: set[Rank | None] = {tally.total.best.first(tally.total.people, partial(_speaks, state, tally, -1, ""))}
+    for place, segment, cell in tally.each():
+        ranks.add(cell.best.first(cell.people, partial(_speaks, state, tally, place, segment)))
+    for rank in sorted(rank for rank in ranks if rank is not None)[:_MOST_QUOTES]:
+        mention = state.mentions[rank[2]]
+        said = mention.quote
+        assert isinstance(said, Quote), "it counts, so it is there"
+        _, view = state.counted(mention.person_id)
+        yield {
+            "feedback_id": rank[2],
+            "text": said.text,
+            "source": said.source,
+            "occurred_at": said.occurred_at,
+            "account_id": view.account_id,
+            "segments": dict(zip((scheme.name for scheme in state.definition.schemes), view.segments, strict=True)),
+        }
+
+
+def _speaks(state: BoardState, tally: Tally, place: int, segment: str, rank: Rank) -> bool:
+    return state.speaks_for(rank, tally, place, segment)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 import orjson
 
@@ -11,34 +13,47 @@ from services.common.events import Decision, EnrichedFeedback
 from services.segmenter.domain.board import BoardState, Mention
 from services.segmenter.domain.definition import UNKNOWN
 from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.sentiment import sentiment
+
+_MEMBERSHIPS = ("primary_segment", "segments_json", "definition_version", "evaluated_at", "account_id", "account_name", "plan", "mrr_cents")
+"""What the first evaluation gave, and what comes after keeps."""
 
 
-def evaluated(state: BoardState, row: EnrichedFeedback, at: Micros) -> EnrichedFeedback:
-    """Return *row* with the memberships and the account that its person has now, evaluated *at*."""
-    card = state.card(state.human(row.person_id))
-    definition = state.definition
-    segments = definition.complete(card.segments) if card.known else definition.unknown()
+def memberships(state: BoardState, person_id: str, at: Micros) -> dict[str, Any]:
+    """Return the memberships and the account that a person has now, evaluated *at*."""
+    human, view = state.counted(person_id)
+    card = state.card(human)
     account = None if card.account is None else state.accounts.get(card.account.account_id, card.account)
     heard = account is not None and account.version > 0
-    return replace(
-        row,
-        primary_segment=segments[definition.primary],
-        segments_json=orjson.dumps(segments).decode(),
-        definition_version=card.definition if card.known else definition.version,
-        evaluated_at=at,
-        account_id=None if account is None else account.account_id,
-        account_name=None if account is None else account.name,
-        plan=None if account is None else account.plan,
-        mrr_cents=account.mrr_cents if account is not None and heard else None,
-    )
+    return {
+        "primary_segment": view.segments[0],
+        "segments_json": _segments_json(state.definition.names, view.segments),
+        "definition_version": card.definition if card.known else state.definition.version,
+        "evaluated_at": at,
+        "account_id": None if account is None else account.account_id,
+        "account_name": None if account is None else account.name,
+        "plan": None if account is None else account.plan,
+        "mrr_cents": account.mrr_cents if account is not None and heard else None,
+    }
 
 
-def new_row(state: BoardState, decision: Decision, person_id: str, idea_id: str) -> EnrichedFeedback:
-    """Return the record of a link without its memberships; the board's state has to hold the mention already."""
+@lru_cache(maxsize=4096)
+def _segments_json(names: tuple[str, ...], segments: tuple[str, ...]) -> str:
+    return orjson.dumps(dict(zip(names, segments, strict=True))).decode()
+
+
+def new_row(state: BoardState, decision: Decision, last: EnrichedFeedback | None, *, as_then: bool = False) -> EnrichedFeedback:
+    """Return the record of a link that the board's state holds already; *last* is the one before it of the same feedback.
+
+    With *as_then* it keeps the memberships of its first evaluation, as *last* holds them; else it gets those of now.
+    """
+    feedback_id, person_id, idea_id = decision.feedback_id or "", decision.person_id or "", decision.idea_id or ""
+    root_id = state.root(idea_id)
+    then = last if as_then else None
     return EnrichedFeedback(
-        feedback_id=decision.feedback_id or "",
+        feedback_id=feedback_id,
         revision=decision.revision,
-        enrichment_version=state.mentions[decision.feedback_id or ""].enrichment_version + 1,
+        enrichment_version=state.mentions[feedback_id].enrichment_version + 1,
         workspace=decision.workspace,
         board=decision.board,
         event_id=decision.event_id,
@@ -46,19 +61,19 @@ def new_row(state: BoardState, decision: Decision, person_id: str, idea_id: str)
         source=decision.source or "",
         external_id=decision.external_id or "",
         idea_id=idea_id,
-        root_id=state.root(idea_id),
+        root_id=root_id,
         person_id=person_id,
         text=decision.text or "",
         retracted=False,
-        primary_segment="",
-        segments_json="",
-        definition_version="",
         occurred_at=decision.occurred_at,
         ingested_at=decision.ingested_at,
-        evaluated_at=decision.ingested_at,
         language=decision.language,
         url=decision.url,
         rating=decision.rating,
+        sentiment=sentiment(decision.text or "", decision.language),
+        first_idea_id=idea_id if last is None else last.first_idea_id or last.idea_id,
+        first_root_id=root_id if last is None else last.first_root_id or last.root_id,
+        **memberships(state, person_id, decision.ingested_at) if then is None else {name: getattr(then, name) for name in _MEMBERSHIPS},
     )
 
 
@@ -66,21 +81,6 @@ def is_to_be_evaluated(state: BoardState, decision: Decision, last: EnrichedFeed
     """Tell whether a revision gets memberships of its own: its author is another one, or got a first profile in time."""
     mention = state.mentions[last.feedback_id]
     return last.person_id != decision.person_id or (not mention.known and is_in_time(state, mention))
-
-
-def as_first_evaluated(row: EnrichedFeedback, last: EnrichedFeedback) -> EnrichedFeedback:
-    """Return *row* with the memberships and the account of the first evaluation, which *last* holds."""
-    return replace(
-        row,
-        primary_segment=last.primary_segment,
-        segments_json=last.segments_json,
-        definition_version=last.definition_version,
-        evaluated_at=last.evaluated_at,
-        account_id=last.account_id,
-        account_name=last.account_name,
-        plan=last.plan,
-        mrr_cents=last.mrr_cents,
-    )
 
 
 def is_of_somebody_known(row: EnrichedFeedback) -> bool:
@@ -116,11 +116,13 @@ def retracted(decision: Decision, last: EnrichedFeedback) -> EnrichedFeedback:
         decision_id=decision.decision_id,
         text="",
         url=None,
+        sentiment=None,
         retracted=True,
     )
 
 
 def profiled(state: BoardState, mention: Mention, last: EnrichedFeedback) -> EnrichedFeedback:
     """Return the record of feedback whose author has got a first profile in time."""
-    row = replace(last, enrichment_version=last.enrichment_version + 1, root_id=state.root(mention.idea_id or last.idea_id))
-    return evaluated(state, row, max(last.evaluated_at, state.known_since(mention.person_id) or 0))
+    at = max(last.evaluated_at, state.known_since(mention.person_id) or 0)
+    version, root = last.enrichment_version + 1, state.root(mention.idea_id or last.idea_id)
+    return replace(last, enrichment_version=version, root_id=root, **memberships(state, last.person_id, at))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+
+from services.segmenter.domain.quotes import Best, Rank
+from services.segmenter.domain.requests import Days, bump
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +15,15 @@ class View:
 
     segments: tuple[str, ...]
     account_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a request comes in, or goes out."""
+
+    mentions: int
+    """Negative: out."""
+    days: Days
 
 
 @dataclass(slots=True)
@@ -23,6 +35,9 @@ class Cell:
     mrr_cents: int = 0
     accounts: dict[str, int] = field(default_factory=dict)
     """How many of the people are in each account."""
+    days: dict[int, int] = field(default_factory=dict)
+    """Mentions by the UTC day on which they were written."""
+    best: Best = field(default_factory=Best, compare=False)
 
     def count(self, account_id: str | None, mrr_cents: int, people: int) -> None:
         """Let *people* (1 or -1) of an account in or out."""
@@ -39,10 +54,20 @@ class Cell:
         elif not before + people:
             self.mrr_cents -= mrr_cents
 
+    def mention(self, part: Part) -> None:
+        """Let mentions in or out."""
+        self.mentions += part.mentions
+        for day, count in part.days:
+            bump(self.days, day, count)
+
     def revalue(self, account_id: str, difference: int) -> None:
         """Take in that an account's revenue changed by *difference* cents."""
         if account_id in self.accounts:
             self.mrr_cents += difference
+
+    def numbers(self) -> tuple[int, int, int, int]:
+        """Return people, accounts, mentions and revenue."""
+        return self.people, len(self.accounts), self.mentions, self.mrr_cents
 
 
 @dataclass(slots=True)
@@ -55,28 +80,28 @@ class Tally:
     mentions: dict[str, int] = field(default_factory=dict)
     """By human."""
 
-    def mention(self, human: str, view: View, mrr_of: Callable[[str], int], count: int) -> None:
-        """Let *count* mentions (negative: out) of a human in, counted as *view* says."""
-        before = self.mentions.get(human, 0)
-        after = before + count
-        if after:
-            self.mentions[human] = after
-        else:
-            self.mentions.pop(human, None)
-        people = (after > 0) - (before > 0)
+    def count(self, human: str, view: View, mrr_of: Callable[[str], int], part: Part) -> None:
+        """Let a part of a human's wishes in or out, counted as *view* says."""
+        people = shift(self.mentions, human, part.mentions)
         mrr_cents = mrr_of(view.account_id) if people and view.account_id is not None else 0
-        self.total.mentions += count
+        self.total.mention(part)
         if people:
             self.total.count(view.account_id, mrr_cents, people)
         for cells, segment in zip(self.cells, view.segments, strict=True):
             cell = cells.get(segment)
             if cell is None:
                 cell = cells[segment] = Cell()
-            cell.mentions += count
+            cell.mention(part)
             if people:
                 cell.count(view.account_id, mrr_cents, people)
                 if not cell.people:
                     del cells[segment]
+
+    def quote(self, view: View, rank: Rank) -> None:
+        """Let the quote of *rank*, of somebody whom *view* shows, stand for all of its segments where it is the best."""
+        self.total.best.put(rank)
+        for cells, segment in zip(self.cells, view.segments, strict=True):
+            cells[segment].best.put(rank)
 
     def revalue(self, account_id: str, difference: int) -> None:
         """Take in that an account's revenue changed by *difference* cents."""
@@ -85,7 +110,61 @@ class Tally:
             for cell in cells.values():
                 cell.revalue(account_id, difference)
 
+    def each(self) -> Iterator[tuple[int, str, Cell]]:
+        """Yield every segment's cell with the place of its scheme and its name, in the order of both."""
+        for place, cells in enumerate(self.cells):
+            for segment in sorted(cells):
+                yield place, segment, cells[segment]
+
+
+@dataclass(slots=True)
+class Crowd:
+    """Everybody who asks for anything on a board: those against whom an idea's people are held."""
+
+    people: int = 0
+    cells: tuple[dict[str, int], ...] = ()
+    """People by scheme, in the definition's order, then by segment."""
+    mentions: dict[str, int] = field(default_factory=dict)
+    """By human."""
+
+    def count(self, human: str, view: View, mentions: int) -> None:
+        """Let *mentions* (negative: out) of a human in, counted as *view* says."""
+        people = shift(self.mentions, human, mentions)
+        if people:
+            self.people += people
+            for cells, segment in zip(self.cells, view.segments, strict=True):
+                bump_segment(cells, segment, people)
+
+    def groups(self) -> int:
+        """Return how many segments anybody is in."""
+        return sum(len(cells) for cells in self.cells)
+
+
+def shift(mentions: dict[str, int], human: str, count: int) -> int:
+    """Add *count* to a human's mentions; return 1 where the human comes in by that, -1 where it leaves."""
+    before = mentions.get(human, 0)
+    after = before + count
+    if after:
+        mentions[human] = after
+    elif before:
+        del mentions[human]
+    return (after > 0) - (before > 0)
+
+
+def bump_segment(cells: dict[str, int], segment: str, people: int) -> None:
+    """Add *people* to a segment; one without any goes."""
+    after = cells.get(segment, 0) + people
+    if after:
+        cells[segment] = after
+    else:
+        del cells[segment]
+
 
 def empty_tally(schemes: int) -> Tally:
     """Return the tally of an idea nobody asks for, over so many schemes."""
     return Tally(cells=tuple({} for _ in range(schemes)))
+
+
+def empty_crowd(schemes: int) -> Crowd:
+    """Return the crowd of a board on which nobody asks for anything, over so many schemes."""
+    return Crowd(cells=tuple({} for _ in range(schemes)))

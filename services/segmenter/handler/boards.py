@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeAlias
 
 import orjson
 
 from services.common.clock import Micros
-from services.common.events import Decision, EnrichedFeedback, IdeaDemand, SegmenterWork
+from services.common.events import Decision, EnrichedFeedback, SegmenterWork
 from services.common.ids import board_key
-from services.common.outcome import Drop, Outcome, Reject
-from services.common.records import Received
+from services.common.outcome import Drop, Emit, Outcome, Reject
+from services.common.records import Output, Received
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.cards import PersonCard, person_card
-from services.segmenter.domain.changes import Fact
-from services.segmenter.domain.decide import EFFECTIVE, Decided, IncompleteDecisionError, Step, is_news, rows_needed
+from services.segmenter.domain.decide import EFFECTIVE, Changed, Decided, IncompleteDecisionError, Step, is_news, rows_needed
 from services.segmenter.domain.definition import Definition
-from services.segmenter.domain.demand import demand, shown
+from services.segmenter.domain.demand import demand
 from services.segmenter.domain.inputs import state_of
-from services.segmenter.handler.facts import Publisher, dump, enriched
+from services.segmenter.handler.facts import Publisher, changed_ideas, dump, enriched
 from services.segmenter.handler.said import SaidFeedback, said_demands
 from services.segmenter.ports import BoardEntry, Stores
 
@@ -29,9 +27,11 @@ _PAGE = 5_000
 _POINTERS = 16
 """How many persons in a row, each joined into the next, are looked up before a link; the rest is heard of by notes."""
 
-
 _Entries: TypeAlias = dict[tuple[str, str], BoardEntry]
 """What a batch led to and is not stored yet, by board and input id."""
+
+_ChangedIdeas: TypeAlias = dict[tuple[str, str], int]
+"""By board and idea the place, in the batch, of the last input that changed the idea's demand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +108,12 @@ class Boards:
                 self._states[board] = await self._load(board)
             await said.load(name for given in inputs if self._states[given.board].is_recalled and (name := given.feedback_id) is not None)
             entries: _Entries = {}
-            outcomes = await self._decide(inputs, entries, said, recalls=recalls)
+            changed: _ChangedIdeas = {}
+            outcomes = await self._decide(inputs, entries, said, changed, recalls=recalls)
             if entries:
                 await self._log.append(list(entries.values()))
+            if not recalls:
+                self._tell_demands(inputs, changed, outcomes)
             states = [self._states[board] for board in {given.board for given in inputs}]
             await said.drop(lambda name: max((m.enrichment_version for state in states if (m := state.mentions.get(name))), default=0))
         except BaseException:
@@ -118,21 +121,41 @@ class Boards:
             raise
         return outcomes
 
-    async def _decide(self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback, *, recalls: bool) -> list[Outcome]:
+    def _tell_demands(self, inputs: Sequence[_Input], changed: _ChangedIdeas, outcomes: list[Outcome]) -> None:
+        """Let the last input that changed an idea's demand tell it as it is now: of a state, what lies between is of no use to anybody."""
+        by_place: dict[int, list[Output]] = {}
+        for (board, idea_id), place in changed.items():
+            event = inputs[place].event
+            row = demand(self._states[board], idea_id, (event.workspace, event.board or ""))
+            by_place.setdefault(place, []).append(self._publisher.output(row))
+        for place, outputs in by_place.items():
+            outcome = outcomes[place]
+            assert isinstance(outcome, Emit), "whoever changes a demand is not dropped"
+            outcomes[place] = Emit((*outcome.outputs, *outputs))
+
+    async def _decide(
+        self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback, changed: _ChangedIdeas, *, recalls: bool
+    ) -> list[Outcome]:
         seen = await self._seen(inputs)
         cards = await self._cards({d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None})
         outcomes: list[Outcome] = []
-        for given in inputs:
-            state = self._states[given.board]
+        for place, given in enumerate(inputs):
             known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
             if known is not None:
-                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts, partial(_present, state)))
+                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts))
+                if isinstance(outcomes[-1], Emit):
+                    changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
             elif given.card is not None and not self._is_news(given, given.card):
                 outcomes.append(Drop("stale"))
             elif recalls and self._is_left(given, said):
                 outcomes.append(Drop("left"))
             else:
-                outcomes.append(await self._step(given, cards, entries, said))
+                decided = await self._step(given, cards, entries, said)
+                if isinstance(decided, Decided):
+                    changed |= {(given.board, fact.idea_id): place for fact in decided.facts if isinstance(fact, Changed)}
+                    outcomes.append(self._publisher.emit(decided.facts))
+                else:
+                    outcomes.append(decided)
         return outcomes
 
     def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
@@ -141,7 +164,7 @@ class Boards:
             self._left.add(given.board)
         return given.board in self._left
 
-    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback) -> Outcome:
+    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback) -> Decided | Reject:
         state = self._states[given.board]
         concerned = [given.card] if given.card is not None else _chain(given.event.person_id, cards)
         rows = await self._rows(given.board, rows_needed(state, given.feedback_id, concerned), entries)
@@ -153,7 +176,7 @@ class Boards:
         except IncompleteDecisionError as error:
             return Reject("incomplete_decision", str(error))
         entries[given.board, given.input_id] = _entry(given, state.position, decided)
-        return self._publisher.emit(decided.facts)
+        return decided
 
     def _is_news(self, given: _Input, card: PersonCard) -> bool:
         return card.version > self._states[given.board].card(card.person_id).version
@@ -222,10 +245,3 @@ def _chain(person_id: str | None, cards: Mapping[str, PersonCard]) -> list[Perso
 
 def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
     return BoardEntry(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
-
-
-def _present(state: BoardState, fact: Fact) -> Fact:
-    """Return an idea's demand as it is now in place of *fact*, which tells what it was; any other fact stays as it is."""
-    if not isinstance(fact, IdeaDemand) or fact.version >= state.version:
-        return fact
-    return demand(shown(state, fact.idea_id), fact.idea_id, (fact.workspace, fact.board), state.version, state.at or fact.updated_at)

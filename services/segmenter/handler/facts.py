@@ -1,43 +1,60 @@
-"""Facts as they are stored beside their input, and as they are published: the same bytes each time."""
+"""Facts as they are stored beside their input, and as they are published: the same bytes each time.
+
+Of a state, an idea's demand, only that it changed is stored: what it is follows from the board whenever it has to be told.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
-from services.common.events import ALL_EVENTS, EnrichedFeedback, Event
+from services.common.events import ALL_EVENTS, EnrichedFeedback, Event, IdeaDemand
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output
 from services.segmenter.domain.changes import Fact, Tombstone
-from services.segmenter.domain.decide import Kept
+from services.segmenter.domain.decide import Changed, Kept
 
 _CLASSES = {event.TOPIC: event for event in ALL_EVENTS}
-
-
 _KEPT = "kept"
+_CHANGED = "changed"
+
+Stored: TypeAlias = Fact | Kept | Changed
+"""What is stored beside an input."""
 
 
-def plain(facts: Iterable[Fact | Kept]) -> list[Any]:
+def plain(facts: Iterable[Stored]) -> list[Any]:
     """Return *facts* as values of JSON: pairs of topic and fields, a tombstone without a topic of its own."""
     return [_pair(fact) for fact in facts]
 
 
-def _pair(fact: Fact | Kept) -> list[Any]:
+def _pair(fact: Stored) -> list[Any]:
     if isinstance(fact, Kept):
         return [_KEPT, fact.row]
+    if isinstance(fact, Changed):
+        return [_CHANGED, fact]
     return ["" if isinstance(fact, Tombstone) else fact.TOPIC, fact]
 
 
-def dump(facts: Iterable[Fact | Kept]) -> bytes:
+def dump(facts: Iterable[Stored]) -> bytes:
     """Return *facts* as they are stored."""
     return orjson.dumps(plain(facts))
 
 
 def restored(pairs: Iterable[Any]) -> list[Fact]:
-    """Return the facts that ``plain`` made values of JSON, as far as they are to be published."""
-    return [_CLASSES[topic](**fields) if topic else Tombstone(**fields) for topic, fields in pairs if topic != _KEPT]
+    """Return the facts that ``plain`` made values of JSON, as far as they are to be published as they are."""
+    return [
+        _CLASSES[topic](**fields) if topic else Tombstone(**fields)
+        for topic, fields in pairs
+        if topic not in (_KEPT, _CHANGED, IdeaDemand.TOPIC)
+    ]
+
+
+def changed_ideas(facts: bytes) -> list[str]:
+    """Return the ideas whose demand is another one by an input, of its stored *facts*."""
+    named = (_CHANGED, IdeaDemand.TOPIC)  # earlier releases stored whole demands
+    return [said["idea_id"] for topic, said in orjson.loads(facts) if topic in named]
 
 
 def enriched(facts: bytes, feedback_id: str) -> EnrichedFeedback:
@@ -57,13 +74,19 @@ class Publisher:
     def __init__(self, output: Callable[[Event], Output]) -> None:
         self._output = output
 
-    def outputs(self, facts: Iterable[Fact | Kept]) -> list[Output]:
-        """Return what is to be published for *facts*."""
+    def output(self, event: Event) -> Output:
+        """Return the record of *event*."""
+        return self._output(event)
+
+    def outputs(self, facts: Iterable[Stored]) -> list[Output]:
+        """Return what is to be published for *facts*, but for states, which are told apart from them."""
         return [
-            self._tombstone(fact) if isinstance(fact, Tombstone) else self._output(fact) for fact in facts if not isinstance(fact, Kept)
+            self._tombstone(fact) if isinstance(fact, Tombstone) else self._output(fact)
+            for fact in facts
+            if not isinstance(fact, Kept | Changed)
         ]
 
-    def emit(self, facts: Sequence[Fact | Kept]) -> Emit:
+    def emit(self, facts: Sequence[Stored]) -> Emit:
         """Return the outcome that publishes *facts*."""
         return Emit(tuple(self.outputs(facts)))
 

@@ -1,0 +1,73 @@
+"""Which words stand for an idea: one piece of feedback a person and idea, the best of a segment found without looking at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
+from typing import TypeAlias
+
+from services.common.clock import Micros
+
+_LONGEST = 280
+"""Characters of a quote; what is longer is cut at a blank."""
+_CUT = "…"
+_READABLE = 40
+"""A text of so many characters says something; one that had to be cut is not read to its end."""
+_LEAST_WORDS = 3
+_SPARE = 16
+
+Rank: TypeAlias = tuple[int, Micros, str]
+"""The smaller the better: 0 where the text is whole and of a readable length, else 1; the newest first; the feedback's id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a piece of feedback says, as far as it may stand for an idea."""
+
+    rank: Rank
+    text: str
+    source: str
+
+    @property
+    def occurred_at(self) -> Micros:
+        """When it was said."""
+        return -self.rank[1]
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of *text* as it may be quoted; empty where it is too short to say anything."""
+    words = text.split()
+    if len(words) < _LEAST_WORDS:
+        return ""
+    short = " ".join(words)
+    return short if len(short) <= _LONGEST else (short[: _LONGEST - 1].rpartition(" ")[0] or short[: _LONGEST - 1]) + _CUT
+
+
+def quote(feedback_id: str, occurred_at: Micros, said: str, source: str) -> Quote | None:
+    """Return the quote of a piece of feedback whose excerpt is *said*; None where that is empty."""
+    if not said:
+        return None
+    return Quote((int(len(said) < _READABLE or said.endswith(_CUT)), -occurred_at, feedback_id), said, source)
+
+
+class Best:
+    """Ranks of quotes, of which those that do not count any more are found out when they come up."""
+
+    __slots__ = ("_heap",)
+
+    def __init__(self) -> None:
+        self._heap: list[Rank] = []
+
+    def put(self, rank: Rank) -> None:
+        """Add *rank*."""
+        heappush(self._heap, rank)
+
+    def first(self, counted: int, counts: Callable[[Rank], bool]) -> Rank | None:
+        """Return the best that counts, of at most *counted* that do; None where none does."""
+        if len(self._heap) > 2 * counted + _SPARE:
+            self._heap = [kept for kept in dict.fromkeys(self._heap) if counts(kept)]
+            heapify(self._heap)
+        while self._heap and not counts(self._heap[0]):
+            heappop(self._heap)
+        return self._heap[0] if self._heap else None
