@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from scipy.stats import hypergeom
 
@@ -89,6 +89,7 @@ class LongHistory(History):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=_SLOW)
 @given(seed=SEEDS, length=LENGTHS)
+@example(seed=2357269, length=32)  # whoever is quoted goes to another account, and no number changes by it
 async def test_a_demand_says_what_a_recount_says_whatever_was_merged_moved_and_joined(
     definition: Definition, seed: int, length: int
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import count
 
 from services.segmenter.domain.quotes import Quote
 from services.segmenter.domain.requests import Request
@@ -26,6 +27,7 @@ class Counts:
         self._by_person: defaultdict[str, dict[str, Request]] = defaultdict(dict)
         self._tallies: dict[str, Tally] = {}
         self.crowd: Crowd = empty_crowd(schemes)
+        self._turns = count(1)
 
     def has_asked(self, person_id: str) -> bool:
         """Tell whether the person ever asked for anything."""
@@ -51,16 +53,16 @@ class Counts:
         """Return the demand behind an idea: its family's, or nothing where it was merged away."""
         return self._tallies.get(idea_id) or empty_tally(self._schemes)
 
-    def change(self, person_id: str, idea_id: str, day: int, count: int) -> Request:
-        """Let *count* mentions (negative: out) of a day in; return the request, which may have none left."""
+    def change(self, person_id: str, idea_id: str, day: int, mentions: int) -> Request:
+        """Let *mentions* (negative: out) of a day in; return the request, which may have none left."""
         asked = self._by_person[person_id]
         request = asked.get(idea_id)
         if request is None:
             request = asked[idea_id] = self._by_idea[idea_id][person_id] = Request(person_id, idea_id)
-        request.add(day, count)
+        request.add(day, mentions)
         if not request.mentions:
             del asked[idea_id], self._by_idea[idea_id][person_id]
-        self._take(request, Part(count, ((day, count),)))
+        self._take(request, Part(mentions, ((day, mentions),)))
         return request
 
     def quote(self, request: Request, quote: Quote | None) -> None:
@@ -73,7 +75,7 @@ class Counts:
     def leave(self, people: Iterable[str]) -> None:
         """Count *people* out, as they count now."""
         for request in self._requests(people):
-            self._take(request, Part(-request.mentions, [(day, -count) for day, count in request.days.items()]))
+            self._take(request, Part(-request.mentions, [(day, -times) for day, times in request.days.items()]))
 
     def enter(self, people: Iterable[str]) -> None:
         """Count *people* in, as they count now."""
@@ -101,9 +103,10 @@ class Counts:
         )
         (small, leaving), (large, _) = sides
         self._tallies[large] = whole
+        whole.turn = next(self._turns)
         for request in self._asking_for(leaving):
             human, view = self._counted(request.person_id)
-            whole.count(human, view, self._mrr_of, Part(-request.mentions, [(day, -count) for day, count in request.days.items()]))
+            whole.count(human, view, self._mrr_of, Part(-request.mentions, [(day, -times) for day, times in request.days.items()]))
         if not whole.mentions:
             del self._tallies[large]
         self._count_in(small, leaving)
@@ -119,12 +122,13 @@ class Counts:
 
     def revalue(self, root: str, account_id: str, difference: int) -> None:
         """Take in that the revenue of an account changed by *difference* cents."""
-        self._tally_of(root).revalue(account_id, difference)
+        if difference:
+            self._turned(root).revalue(account_id, difference)
 
     def _count_in(self, root: str, ideas: Iterable[str]) -> None:
         for request in self._asking_for(ideas):
             human, view = self._counted(request.person_id)
-            tally = self._tally_of(root)
+            tally = self._turned(root)
             tally.count(human, view, self._mrr_of, Part(request.mentions, list(request.days.items())))
             if request.quote is not None:
                 tally.quote(view, request.quote.rank)
@@ -138,11 +142,17 @@ class Counts:
     def _take(self, request: Request, part: Part) -> None:
         human, view = self._counted(request.person_id)
         root = self._root(request.idea_id)
-        tally = self._tally_of(root)
+        tally = self._turned(root)
         tally.count(human, view, self._mrr_of, part)
         if not tally.mentions:
             del self._tallies[root]
         self.crowd.count(human, view, part.mentions)
+
+    def _turned(self, root: str) -> Tally:
+        """Return the tally of a root, about to change."""
+        tally = self._tally_of(root)
+        tally.turn = next(self._turns)
+        return tally
 
     def _tally_of(self, root: str) -> Tally:
         tally = self._tallies.get(root)

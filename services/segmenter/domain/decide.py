@@ -10,7 +10,7 @@ from services.common.events import Decision, EnrichedFeedback, Event
 from services.segmenter.domain import enrichment
 from services.segmenter.domain.board import BoardState, Operation
 from services.segmenter.domain.cards import PersonCard, plain_card
-from services.segmenter.domain.demand import Numbers, numbers
+from services.segmenter.domain.demand import Turn, turn
 from services.segmenter.domain.mentions import Asked, words_of
 from services.segmenter.domain.quotes import excerpt
 from services.segmenter.domain.recency import DAY
@@ -94,7 +94,7 @@ class Step:
         self._at = at
         self._rows = rows
         self._said = said
-        self._before: dict[str, Numbers | None] = {}
+        self._before: dict[str, Turn | None] = {}
         self._decided = Decided()
 
     def decision(self, decision: Decision, cards: Sequence[PersonCard]) -> Decided:
@@ -246,7 +246,7 @@ class Step:
         """Remember what the demand of *ideas* says before it may change."""
         for idea_id in ideas:
             if idea_id not in self._before:
-                self._before[idea_id] = numbers(self._state, idea_id)
+                self._before[idea_id] = turn(self._state, idea_id)
 
     def _do(self, *operation: object) -> None:
         self._state.perform(operation)
@@ -261,6 +261,6 @@ class Step:
     def _changed(self) -> Iterator[Changed]:
         for idea_id in sorted(self._before):
             before = self._before[idea_id]
-            if before is None or before != numbers(self._state, idea_id):
+            if before is None or before != turn(self._state, idea_id):
                 total = self._state.counts.tally(idea_id).total
                 yield Changed(idea_id, self._state.version, total.people, total.mentions)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -21,13 +21,12 @@ SIGNIFICANT = 0.05
 """A share that chance gives less often, all comparisons of the board considered, is over-represented."""
 _MOST_QUOTES = 20
 
-Numbers = tuple[object, ...]
+Turn: TypeAlias = tuple[str, int]
 
 
-def numbers(state: BoardState, idea_id: str) -> Numbers:
-    """Return what tells whether an idea's demand has changed: its root, and all of its counts."""
-    tally = state.counts.tally(idea_id)
-    return state.root(idea_id), tally.total.numbers(), tuple((place, name, cell.numbers()) for place, name, cell in tally.each())
+def turn(state: BoardState, idea_id: str) -> Turn:
+    """Return what differs whenever an idea's demand does: its root, and which change of the board's counts was its last."""
+    return state.root(idea_id), state.counts.tally(idea_id).turn
 
 
 def demand(state: BoardState, idea_id: str, place: tuple[str, str]) -> IdeaDemand:

@@ -79,6 +79,8 @@ class Tally:
     """By scheme, in the definition's order, then by segment."""
     mentions: dict[str, int] = field(default_factory=dict)
     """By human."""
+    turn: int = 0
+    """Which change of its board's counts was the last one here; 0 where nothing was ever counted."""
 
     def count(self, human: str, view: View, mrr_of: Callable[[str], int], part: Part) -> None:
         """Let a part of a human's wishes in or out, counted as *view* says."""
