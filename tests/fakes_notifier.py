@@ -88,7 +88,7 @@ class MemoryStore:
             row = self.ledger[old.alert_id]
             if row.state != "pending" or row.attempt != old.attempt:
                 raise Fenced("rows of the ledger were written by another worker")
-            self.ledger[old.alert_id] = replace(row, trying=True)
+            self.ledger[old.alert_id] = replace(row, trying=True, channel=old.channel, letter=old.letter)
 
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         missed = 0
@@ -102,9 +102,19 @@ class MemoryStore:
         if missed:
             raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
-    async def due(self, partitions: Collection[int], now: Micros, limit: int) -> Sequence[Row]:
-        due = [(row.due_at, row.alert_id, row) for row in self.ledger.values() if row.due_at is not None and row.due_at <= now]
-        return [row for _, _, row in sorted(due, key=lambda item: item[:2]) if row.partition in partitions][:limit]
+    async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
+        return sorted(
+            {row.lane for row in self.ledger.values() if row.partition in partitions and row.due_at is not None and row.due_at <= now}
+        )
+
+    async def due(self, partitions: Collection[int], now: Micros, lane: str, limit: int) -> Sequence[Row]:
+        waiting = [row for row in self.ledger.values() if row.partition in partitions and row.lane == lane]
+        due = [(row.due_at, row.alert_id, row) for row in waiting if row.due_at is not None and row.due_at <= now]
+        return [row for _, _, row in sorted(due, key=lambda item: item[:2])][:limit]
+
+    async def under_way(self, partitions: Collection[int], lane: str, now: Micros, leased_until: Micros, limit: int) -> int:
+        waiting = [row for row in self.ledger.values() if row.partition in partitions and row.lane == lane and row.state == "pending"]
+        return min(limit, sum(row.due_at is not None and now < row.due_at <= leased_until for row in waiting))
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         for old, new in changes:

@@ -27,20 +27,26 @@ from services.notifier.adapters.smtp import SmtpMailer
 from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.adapters.templates import Templates
 from services.notifier.definition import Notifications
+from services.notifier.domain.telling import Means
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import CompletedBirth, LedgerRecall
-from services.notifier.ports import Store
+from services.notifier.ports import Channel, Store
 from services.notifier.settings import NotifierSettings, SmtpSettings
 
 NAME = "notifier"
 
 
+def outbox_partitions(settings: Settings) -> int:
+    """Return how many partitions the outbox has."""
+    return settings.topic_partitions or load_topics()[Alert.TOPIC].partitions
+
+
 def outbox_partition(settings: Settings) -> Callable[[str], int]:
     """Return the function that gives a person's outbox partition, as the publisher computes it."""
-    count = settings.topic_partitions or load_topics()[Alert.TOPIC].partitions
+    count = outbox_partitions(settings)
     return lambda person_id: partition_of(person_id.encode(), count)
 
 
@@ -61,26 +67,29 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
         mailer = SmtpMailer(smtp, parseaddr(smtp.sender)[1])
-        manner = Manner(definition.tell_again, smtp.schedule(), smtp.batch_seconds)
+        channels: dict[str, Channel] = {channel.name: channel for channel in (EmailChannel(templates, mailer),)}
+        manner = Manner(definition.tell_again, smtp.schedule(), smtp.batch_seconds, definition.limits())
         partition = outbox_partition(settings)
         clock = SystemClock()
         async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
             await store.port.prepare()
             boards = BoardHandler(store.port, codec, definition.statuses, partition)
-            people = PeopleHandler(store.port, definition.late_contact_days)
+            people = PeopleHandler(store.port, definition.late_contact_days, channels.values())
             outbox = OutboxHandler(
                 store=store.port,
                 codec=codec,
-                channel=EmailChannel(templates, mailer),
+                channels=channels,
+                means=Means(channels, definition.manners()),
                 clock=clock,
                 counter=PrometheusOutcomes(registry),
                 manner=manner,
                 partition_of=partition,
+                partitions=outbox_partitions(settings),
             )
             due = DueRows(store.port, codec, clock, settings.outbox_due_records)
             recall = LedgerRecall(store.port, codec, definition.statuses, boards, people)
             birth = CompletedBirth(store.birth, recall)
-            together = _Together((boards, due))
+            together = _Together((boards, due, outbox))
             try:
                 yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=together, tick=due, birth=birth, recall=recall)
             finally:

@@ -77,14 +77,14 @@ class LedgerStore(Protocol):
         """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
 
     async def begin(self, rows: Sequence[Row]) -> None:
-        """Mark *rows* as being tried; repeating the call changes nothing.
+        """Mark *rows* as being tried, by the channel and in the letter that they name; repeating the call changes nothing.
 
         Raises:
             Fenced: One of them is no longer pending at its attempt; the others are marked.
         """
 
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Replace each (old, new): state, attempt, due time, trying, failures, history; repeating the call changes nothing.
+        """Replace each (old, new): all that ``post`` and ``outbox`` decide of a row; repeating the call changes nothing.
 
         A row is written if it is still pending at the old one's attempt and, where the new state is *suppressed*, if no decision has
         changed since whether it is wanted.
@@ -93,8 +93,14 @@ class LedgerStore(Protocol):
             Fenced: One of them was not; the others are written.
         """
 
-    async def due(self, partitions: Collection[int], now: Micros, limit: int) -> Sequence[Row]:
-        """Return at most *limit* rows of *partitions* that are due at *now*, longest due first."""
+    async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
+        """Return the lanes (``Row.lane``) that have rows of *partitions* due at *now*; may return others too."""
+
+    async def due(self, partitions: Collection[int], now: Micros, lane: str, limit: int) -> Sequence[Row]:
+        """Return at most *limit* rows of *partitions* in *lane* that are due at *now*, longest due first."""
+
+    async def under_way(self, partitions: Collection[int], lane: str, now: Micros, leased_until: Micros, limit: int) -> int:
+        """Return how many rows of *partitions* in *lane*, *limit* at most, are pending and due after *now*, by *leased_until*."""
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's; others stay."""

@@ -35,7 +35,9 @@ async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
     elif request.param == "sqlite":
         database = Database(tmp_path / "notifier.db", SCHEMA)
         await database.open()
-        yield SqliteStore(database)
+        sqlite = SqliteStore(database)
+        await sqlite.prepare()
+        yield sqlite
         await database.close()
     else:
         url = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
@@ -212,8 +214,8 @@ async def test_due_rows_come_oldest_first_from_the_partitions_asked_for(store: S
     waiting = [("a", 30, 2), ("b", 10, 2), ("c", 20, 1), ("d", 40, 2), ("e", 5, 0)]
     await store.add([row(name, state="deferred", due_at=due, partition=partition) for name, due, partition in waiting])
     await store.add([row("never", partition=2)])
-    assert [r.due_at for r in await store.due({1, 2}, 30, 10)] == [10, 20, 30]
-    assert [r.due_at for r in await store.due({1, 2}, 30, 2)] == [10, 20]
+    assert [r.due_at for r in await store.due({1, 2}, 30, "", 10)] == [10, 20, 30]
+    assert [r.due_at for r in await store.due({1, 2}, 30, "", 2)] == [10, 20]
 
 
 async def test_a_due_row_is_taken_up_once(store: Store) -> None:
@@ -235,7 +237,7 @@ async def test_what_was_taken_up_is_due_again_at_once_when_it_may_be_lost(store:
     await store.add([row("waiting", state="deferred", due_at=900), row("held elsewhere", due_at=HELD, partition=0)])
     for _ in range(2):
         await store.expire({1, 2}, 900, 50)
-        assert await store.due({0, 1, 2}, 50, 10) == [replace(taken, due_at=50), replace(held, due_at=50)]
+        assert await store.due({0, 1, 2}, 50, "", 10) == [replace(taken, due_at=50), replace(held, due_at=50)]
 
 
 async def test_a_row_is_restored_unless_it_was_taken_on_since(store: Store) -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.common.clock import Micros
 from services.common.events import Alert, Decision, PersonEvent
 from services.notifier.domain.ledger import Row
+from services.notifier.domain.manners import WEEK, Manners, Quiet
+from services.notifier.domain.pace import Limits
 from services.notifier.ports import Accepted, Delivery, Message, Refused
-from tests.fakes_notifier import POSTPONED
+from tests.fakes_notifier import POSTPONED, RecordingChannel
 from tests.unit.notifier_world import CODEC, TOPICS, Crash, World, without_attempts
 
 IDEAS = [f"idea{n}" for n in range(4)]
@@ -45,6 +50,32 @@ _OPERATIONS = st.one_of(
     st.tuples(st.just("tick"), st.integers(0, 200), st.booleans()),
     st.tuples(st.just("server"), st.sampled_from(["up", "up", "down", "refuses"])),
 )
+_WISHES = st.fixed_dictionaries(
+    {},
+    optional={
+        "digest_rhythm": st.sampled_from(["off", "daily", "weekly"]),
+        "quiet_hours": st.sampled_from(["off", "22:00-08:00", "09:00-17:00"]),
+        "time_zone": st.sampled_from(["Europe/Berlin", "Pacific/Auckland", "America/St_Johns"]),
+        "channels_json": st.sampled_from(['["slack"]', '["slack","email"]', '["in_app"]', '["pigeon"]']),
+    },
+)
+_MANNERLY = st.one_of(
+    _OPERATIONS,
+    _OPERATIONS,
+    st.tuples(st.just("wish"), _person, st.sampled_from([None, None, "email", "slack"]), _WISHES),
+    st.tuples(st.just("contact"), _person, st.sampled_from(["", None, None]), st.just("slack")),
+    st.tuples(st.just("wait"), st.integers(1, 50)),
+)
+"""What people do who say how they want to hear, and by what."""
+_MANNERS = st.builds(
+    Manners,
+    channels=st.sampled_from([("email",), ("email", "slack"), ("slack", "email"), ("email", "slack", "in_app")]),
+    digest=st.sampled_from(["off", "off", "daily", "weekly"]),
+    quiet=st.sampled_from([None, Quiet(22 * 60, 8 * 60), Quiet(0, 12 * 60)]),
+    zone=st.sampled_from(["UTC", "Asia/Kathmandu"]),
+    cap=st.sampled_from([None, None, 1, 2]),
+)
+_LIMITS = st.sampled_from([Limits(), Limits({"email": 1}, {"*": 0.5}), Limits({}, {"example.com": 2})])
 _BEGINNINGS = st.permutations(
     [("contact", PEOPLE[0], None), ("contact", PEOPLE[1], None), *[("link", idea, person) for idea in IDEAS[:3] for person in PEOPLE[:2]]]
 )
@@ -91,9 +122,14 @@ def component(of: str, edges: Iterable[tuple[str, str]]) -> frozenset[str]:
 class Story:
     """Turns operations into a board's valid decisions, and knows what should come of them without asking the notifier."""
 
-    def __init__(self, *, tell_again: bool) -> None:
-        self.world = World(tell_again=tell_again)
-        self.world.mailer.verdict = self._receive
+    def __init__(self, *, tell_again: bool, manners: Manners | None = None, limits: Limits | None = None) -> None:
+        channels = (RecordingChannel(), RecordingChannel("slack"), RecordingChannel("in_app", needs_address=False))
+        self.world = World(tell_again=tell_again, channels=channels, manners=manners or Manners(), limits=limits or Limits())
+        for channel in channels:
+            channel.verdict = self._receive
+        self.wished: set[str] = set()
+        self.moments: dict[str, set[Micros]] = {}
+        """When each person's messages were taken, those that a crash repeated once."""
         self.links: dict[str, tuple[str, str]] = {}
         self.pointers: dict[str, str] = {}
         self.status: dict[str, bool] = {}
@@ -162,8 +198,16 @@ class Story:
         self.status[self.root(idea)] = False
         self.world.decide("status_changed", idea_id=idea, status="open")
 
-    def do_contact(self, person: str, address: str | None) -> None:
-        self.world.contact(person, address)
+    def do_contact(self, person: str, address: str | None, channel: str = "email") -> None:
+        self.world.know("contact", person, channel=channel, address=f"{person}@example.com" if address is None else address)
+
+    def do_wish(self, person: str, channel: str | None, wishes: Mapping[str, str]) -> None:
+        self.wished.add(person)
+        self.world.know("preference", person, channel=channel, opted_out=False, **wishes)
+
+    async def do_wait(self, hours: int) -> None:
+        await self.do_tick(hours * 3600, published=True)
+        await self.world.pump(Alert.TOPIC, 20)
 
     def do_prefer(self, person: str, idea: str | None, opted_out: bool) -> None:
         self.opted |= {person} if opted_out else set()
@@ -219,19 +263,38 @@ class Story:
     def _receive(self, mail: Message) -> Delivery:
         if self.server == "down":
             return POSTPONED
+        rows = self.world.rows_of_mail(mail.message_id)
+        assert rows, "the server is asked before the ledger says so"
         if self.server == "refuses":
-            refused = self.world.row_of_mail(mail.message_id).alert_id
-            self.told = [row for row in self.told if row.alert_id != refused]  # taken, a crash, refused: nobody can know
+            refused = {row.alert_id for row in rows}
+            self.told = [row for row in self.told if row.alert_id not in refused]  # taken, a crash, refused: nobody can know
             return Refused("the mail server said 550 no")
-        row = self.world.row_of_mail(mail.message_id)
-        assert row.trying, "the server is asked before the ledger says so"
-        if row.alert_id in {other.alert_id for other in self.told}:
-            assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
-            self.crashes[row.alert_id] -= 1
-        self.told.append(row)
-        self._tellings.append(row)
-        self._unrecorded.append(row.alert_id)
+        for row in rows:
+            if row.alert_id in {other.alert_id for other in self.told}:
+                assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
+                self.crashes[row.alert_id] -= 1
+            else:
+                self._assert_manners(row)
+            self.told.append(row)
+            self._tellings.append(row)
+            self._unrecorded.append(row.alert_id)
         return Accepted()
+
+    def _assert_manners(self, row: Row) -> None:
+        """Check that nobody who asked for nothing else is disturbed in their quiet hours, or too often."""
+        manners, now = self.world.manners, self.world.clock.time
+        if row.channel == "in_app" or self.wished or self.crashes:
+            return
+        if manners.quiet is not None:
+            local = datetime.fromtimestamp(now / 1_000_000, ZoneInfo(manners.zone))
+            minute = local.hour * 60 + local.minute
+            quiet = manners.quiet
+            is_quiet = quiet.start <= minute < quiet.end if quiet.start < quiet.end else not quiet.end <= minute < quiet.start
+            assert not is_quiet, f"a message at {local}"
+        moments = self.moments.setdefault(row.alert.person_id, set())
+        moments.add(now)
+        if manners.cap is not None:
+            assert len([at for at in moments if at > now - WEEK]) <= manners.cap
 
     def _assert_news(self, rows: Sequence[Row]) -> None:
         """Check that nobody whom *rows* are about to tell has been told; one that a dead process had begun was checked then."""
@@ -290,18 +353,20 @@ class Story:
 
 def _address_of(story: Story, person: str) -> bool:
     """Tell whether the human behind *person* has an address that can be used."""
-    last: dict[str, str | None] = {}
+    last: dict[tuple[str, str], str | None] = {}
     for record in story.world.records[PersonEvent.TOPIC]:
         event = CODEC.decoder(PersonEvent)(record)
-        if event.type == "contact":
-            last[event.person_id] = event.address
+        if event.type == "contact" and event.channel in story.world.manners.channels:
+            last[event.person_id, event.channel or ""] = event.address
     humans = component(person, story.handled_joins(story.known).items())
-    known = [last.get(human) for human in humans if last.get(human)]
+    known = [address for (who, _), address in last.items() if who in humans and address]
     return bool(known) and all(address is not None and "\n" not in address for address in known)
 
 
-def _run(operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False) -> Story:
-    story = Story(tell_again=tell_again)
+def _run(
+    operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False, manners: Manners | None = None, limits: Limits | None = None
+) -> Story:
+    story = Story(tell_again=tell_again, manners=manners, limits=limits)
     asyncio.run(story.run(operations))
     return story
 
@@ -310,6 +375,16 @@ def _run(operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False) -> 
 @settings(max_examples=200, deadline=None)
 def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
     _assert_all_hear(_run(operations, tell_again=tell_again))
+
+
+@given(operations=_histories(_MANNERLY), tell_again=st.booleans(), manners=_MANNERS, limits=_LIMITS)
+@settings(max_examples=150, deadline=None)
+def test_manners_lose_nothing_and_double_nothing(
+    operations: Sequence[tuple[Any, ...]], tell_again: bool, manners: Manners, limits: Limits
+) -> None:
+    story = _run(operations, tell_again=tell_again, manners=manners, limits=limits)
+    _assert_all_hear(story)
+    _assert_the_log_tells_all(story)
 
 
 @given(operations=HISTORIES_WITH_LOSSES, tell_again=st.booleans())
@@ -333,7 +408,7 @@ def _assert_all_hear(story: Story) -> None:
             assert row.history[-1].outcome == row.state
             assert row.history[-1].reason
             humans = component(person, story.handled_joins(story.known).items())
-            if row.state == "unreachable":
+            if row.state == "unreachable" and not story.wished:
                 assert not _address_of(story, person)
             if row.state == "failed":
                 assert story.refused
@@ -357,7 +432,10 @@ def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(ope
 @given(operations=HISTORIES)
 @settings(max_examples=100, deadline=None)
 def test_the_log_tells_all_that_the_ledger_knows(operations: Sequence[tuple[Any, ...]]) -> None:
-    story = _run(operations)
+    _assert_the_log_tells_all(_run(operations))
+
+
+def _assert_the_log_tells_all(story: Story) -> None:
     for row in story.world.store.ledger.values():
         logged = [outcome for outcome in story.world.log if outcome.alert_id == row.alert_id]
         by_id = {outcome.outcome_id: outcome for outcome in logged}

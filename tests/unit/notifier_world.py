@@ -14,15 +14,18 @@ from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output, Received, Record
 from services.common.registry import open_schemas
 from services.notifier.domain.ledger import Row
-from services.notifier.domain.letter import digest_of
-from services.notifier.domain.telling import SECOND, Schedule
+from services.notifier.domain.manners import Manners
+from services.notifier.domain.pace import Limits
+from services.notifier.domain.telling import SECOND, Means, Schedule
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import LedgerRecall
+from services.notifier.ports import Channel
 from tests.fakes_notifier import HandClock, MemoryStore, RecordingChannel, SilentCounter
 
+_OURS, _NO_LIMITS = Manners(), Limits()
 WORKSPACE, BOARD = "lumora", "product"
 PARTITIONS = 3
 
@@ -58,7 +61,16 @@ class Crash(Exception):  # noqa: N818 - not an error of ours
 class World:
     """The service and everything around it."""
 
-    def __init__(self, *, statuses: Sequence[str] = ("shipped",), tell_again: bool = False, mailer: RecordingChannel | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        statuses: Sequence[str] = ("shipped",),
+        tell_again: bool = False,
+        mailer: RecordingChannel | None = None,
+        channels: Sequence[RecordingChannel] = (),
+        manners: Manners = _OURS,
+        limits: Limits = _NO_LIMITS,
+    ) -> None:
         self.store = MemoryStore()
         self.mailer = mailer or RecordingChannel()
         self.clock = HandClock(START)
@@ -79,6 +91,9 @@ class World:
         self.outcomes: list[Outcome] = []
         self.statuses = statuses
         self.tell_again = tell_again
+        self.channels = channels or (self.mailer,)
+        self.manners = manners
+        self.limits = limits
         self.sequence = 0
         self._born = True
         self._offsets = Counter[tuple[str, int]]()
@@ -87,18 +102,21 @@ class World:
     def restart(self) -> None:
         """Begin a new process: nothing in memory, everything in the store."""
         self._assigned = False
-        manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000)
+        manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000, limits=self.limits)
+        channels: dict[str, Channel] = {channel.name: channel for channel in self.channels}
         boards = BoardHandler(self.store, CODEC, self.statuses, partition_of)
         outbox = OutboxHandler(
             store=self.store,
             codec=CODEC,
-            channel=self.mailer,
+            channels=channels,
+            means=Means(channels, self.manners),
             clock=self.clock,
             counter=SilentCounter(),
             manner=manner,
             partition_of=partition_of,
+            partitions=PARTITIONS,
         )
-        people = PeopleHandler(self.store, late_contact_days=30)
+        people = PeopleHandler(self.store, late_contact_days=30, channels=self.channels)
         self._recall = LedgerRecall(self.store, CODEC, self.statuses, boards, people)
         self._due = DueRows(self.store, CODEC, self.clock, 1000)
         self._handle: Mapping[str, Callable[[Sequence[Received[Any]]], Any]] = {
@@ -238,7 +256,8 @@ class World:
                     await self.pump(topic, 1000)
             if not any(row.state in ("pending", "deferred") for row in self.store.ledger.values()):
                 return
-            self.clock.time += 200 * SECOND
+            waiting = [row.due_at for row in self.store.ledger.values() if row.due_at is not None]
+            self.clock.time = max(self.clock.time + 200 * SECOND, min(waiting, default=0))
             await self.tick()
         raise AssertionError(f"unsettled: {[(row.state, row.attempt, row.due_at) for row in self.store.ledger.values()]}")
 
@@ -251,10 +270,10 @@ class World:
         """Return each row's state by idea and person."""
         return {(row.alert.idea_id, row.alert.person_id): row.state for row in self.store.ledger.values()}
 
-    def row_of_mail(self, message_id: str) -> Row:
-        """Return the row that a mail told of."""
-        digest = message_id[1:].partition("@")[0]
-        return next(row for row in self.store.ledger.values() if digest_of(row.alert_id) == digest)
+    def rows_of_mail(self, message_id: str) -> list[Row]:
+        """Return the rows that a message is about to tell of."""
+        letter = message_id[1:].partition("@")[0]
+        return [row for row in self.store.ledger.values() if row.letter == letter and row.trying]
 
     def fresh_copy(self) -> World:
         """Return a world with the same decisions and nothing handled."""
@@ -268,8 +287,13 @@ class World:
                 record = self._recorded(output, partition_of(output.partition_key.decode()))
                 self.said.append(record)
                 self.log.append(CODEC.decoder(NotificationOutcome)(record))
+            elif output.topic not in self.records:
+                self._publish_other(output)
             else:
                 self._append(output, partition_of(output.partition_key.decode()))
+
+    def _publish_other(self, output: Output) -> None:
+        """Publish what nobody of ours reads."""
 
     def _append(self, output: Output, partition: int) -> None:
         record = self._recorded(output, partition)
@@ -296,4 +320,5 @@ def key() -> str:
 
 def without_attempts(row: Row) -> Row:
     """Return what a row's board decided, without what became of it."""
-    return replace(row, state="pending", attempt=0, due_at=None, trying=False, failures=0, first_failed_at=None, history=())
+    untold = replace(row, state="pending", attempt=0, due_at=None, trying=False, failures=0, first_failed_at=None, history=())
+    return replace(untold, channel=None, letter=None, failed_channels=())

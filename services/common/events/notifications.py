@@ -33,6 +33,8 @@ class Alert:
     release_id: str
     release_name: str | None = None
     release_url: str | None = None
+    status_reason: str | None = None
+    """Why the idea has this status, as the roadmap tool says it."""
 
     def key(self) -> str:
         """Return the alert's id."""
@@ -86,6 +88,8 @@ OutcomeType: TypeAlias = Literal[
     "unreachable",
     "already_told",
     "suppressed",
+    "delivered",
+    "bounced",
 ]
 
 
@@ -110,6 +114,10 @@ class NotificationOutcome:
     occurred_at: Micros
     channel: str | None = None
     message_id: str | None = None
+    contact_person_id: str | None = None
+    """Whose address was written to."""
+    address_gone: bool = False
+    """The address turned out not to exist; nothing is sent there until the person gives one anew."""
 
     def key(self) -> str:
         """Return the alert's id."""

@@ -30,7 +30,7 @@ class PersonEvent:
     - contact: ``channel`` (``email``) and ``address``.
     - activity: ``name``, ``amount`` (1 where the producer gives none).
     - answer: ``name``, ``answer_json`` (a scalar), ``confidence`` 0-1.
-    - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them.
+    - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them; and how they want to hear.
     - joined, separated: ``other_person_id``, whose pointer this person now follows, or no longer.
     - erased: what was known of the person up to then is to be forgotten; with ``other_person_id``, which was that person, it is about the
       stand-in of one of its aliases.
@@ -76,6 +76,14 @@ class PersonEvent:
     """joined, separated: which change of the person's pointer it is, 1, 2, 3, …"""
     revision: int = 0
     """answer: of the piece of feedback that is nothing but a rating."""
+    digest_rhythm: str | None = None
+    """preference: ``off``, ``daily`` or ``weekly``."""
+    quiet_hours: str | None = None
+    """preference: ``22:00-08:00`` of the person's day, or ``off``."""
+    time_zone: str | None = None
+    """preference: of the IANA database."""
+    channels_json: str | None = None
+    """preference: an array of channels in the order in which they are tried."""
 
     def key(self) -> str:
         """Return the record's id."""

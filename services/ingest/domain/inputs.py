@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import orjson
@@ -112,6 +113,8 @@ class Preference(_Input):
     opted_out: bool
     channel: str | None = None
     idea_id: str | None = None
+    wishes: Mapping[str, str] = field(default_factory=dict)
+    """How they want to hear: fields of the event, those that were said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def decide_preference(ledger: Ledger, given: Preference, arrival: Arrival) -> Ve
         changed[about] = given.order
         return replace(person, preferences=tuple(sorted(changed.items())))
 
-    event = {"channel": given.channel, "idea_id": given.idea_id, "opted_out": given.opted_out}
+    event = {"channel": given.channel, "idea_id": given.idea_id, "opted_out": given.opted_out, **given.wishes}
     return _about_person(ledger, given, arrival, given.order, newer=newer, news=event)
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from services.common.events import Alert
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.ledger import Row, Verdict
-from services.notifier.domain.person import Contact, Person, Pointer, Preference, Stamp
+from services.notifier.domain.manners import Quiet, Wishes
+from services.notifier.domain.person import Contact, Person, Pointer, Preference, Profile, Stamp
 
 _OUTSIDE_THE_BODY = ("sequence", "origin", "quote")
 
@@ -47,6 +48,10 @@ def row_from(document: Mapping[str, Any], alert: Mapping[str, Any], history: lis
         wanted_sequence=document["wanted_sequence"],
         due_at=document["due_at"],
         trying=bool(document["trying"]),
+        lane=document.get("lane") or "",
+        channel=document.get("channel"),
+        letter=document.get("letter"),
+        failed_channels=tuple(document.get("failed_channels") or ()),
         failures=document["failures"],
         first_failed_at=document["first_failed_at"],
         history=tuple(Verdict(**verdict) for verdict in history),
@@ -60,9 +65,10 @@ def person_body(person: Person) -> dict[str, Any]:
             {"channel": channel, "address": contact.address, **_dated(contact.stamp)} for channel, contact in person.contacts.items()
         ],
         "preferences": [
-            {"channel": known.channel, "idea": known.idea, "opted_out": known.opted_out, **_dated(known.stamp)}
+            {"channel": known.channel, "idea": known.idea, "opted_out": known.opted_out, **_wished(known.wishes), **_dated(known.stamp)}
             for known in person.preferences
         ],
+        "profile": None if person.profile is None else _profile_body(person.profile),
         "pointed": None if person.pointer is None else _dated(person.pointer.stamp),
         "erased": None if person.erased is None else _dated(person.erased),
     }
@@ -74,7 +80,10 @@ def person_from(person_id: str, version: int, into: str | None, body: Mapping[st
         person_id=person_id,
         version=version,
         contacts={known["channel"]: Contact(known["address"], _stamp(known)) for known in body["contacts"]},
-        preferences=tuple(Preference(known["channel"], known["idea"], known["opted_out"], _stamp(known)) for known in body["preferences"]),
+        preferences=tuple(
+            Preference(known["channel"], known["idea"], known["opted_out"], _stamp(known), _wishes(known)) for known in body["preferences"]
+        ),
+        profile=None if body.get("profile") is None else _profile(body["profile"]),
         pointer=None if body["pointed"] is None else Pointer(into, _stamp(body["pointed"])),
         erased=None if body["erased"] is None else _stamp(body["erased"]),
     )
@@ -83,6 +92,35 @@ def person_from(person_id: str, version: int, into: str | None, body: Mapping[st
 def pointer_end(person: Person) -> str | None:
     """Return whom *person* points at, if anyone."""
     return None if person.pointer is None else person.pointer.into
+
+
+def _wished(wishes: Wishes) -> dict[str, Any]:
+    """Return what of *wishes* was said."""
+    said = {
+        "digest": wishes.digest,
+        "quiet": None if wishes.quiet is None else {"start": wishes.quiet.start, "end": wishes.quiet.end},
+        "zone": wishes.zone,
+        "channels": " ".join(wishes.channels) or None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
+
+
+def _wishes(document: Mapping[str, Any]) -> Wishes:
+    quiet = document.get("quiet")
+    return Wishes(
+        digest=document.get("digest"),
+        quiet=None if quiet is None else Quiet(**quiet),
+        zone=document.get("zone"),
+        channels=tuple(document.get("channels", "").split()),
+    )
+
+
+def _profile_body(profile: Profile) -> dict[str, Any]:
+    return {"language": profile.language, "zone": profile.zone, "account": profile.account, **_dated(profile.stamp)}
+
+
+def _profile(document: Mapping[str, Any]) -> Profile:
+    return Profile(_stamp(document), document["language"], document["zone"], document["account"])
 
 
 def _dated(stamp: Stamp) -> dict[str, Any]:

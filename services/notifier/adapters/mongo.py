@@ -11,7 +11,8 @@ _INDEXES = (
     ("board_log", [("board", 1), ("sequence", 1)]),
     ("ledger", [("person", 1)]),
     ("ledger", [("board", 1), ("sequence", 1), ("ordinal", 1)]),
-    ("ledger", [("partition", 1), ("due_at", 1)]),
+    ("ledger", [("partition", 1), ("lane", 1), ("due_at", 1)]),
+    ("ledger", [("letter", 1)]),
     ("persons", [("into", 1)]),
 )
 

@@ -62,13 +62,18 @@ class MongoLedger:
         return [_row(document) for document in found]
 
     async def begin(self, rows: Sequence[Row]) -> None:
-        """Mark *rows* as being tried."""
-        by_attempt = defaultdict[int, list[str]](list)
-        for row in rows:
-            by_attempt[row.attempt].append(row.alert_id)
+        """Mark *rows* as being tried by their channel in their letter."""
+        updates = [
+            UpdateOne(
+                {"_id": row.alert_id, "state": "pending", "attempt": row.attempt},
+                {"$set": {"trying": True, "channel": row.channel, "letter": row.letter}},
+            )
+            for row in rows
+        ]
         matched = 0
-        for attempt, ids in by_attempt.items():
-            matched += await self._update(ids, {"state": "pending", "attempt": attempt}, {"trying": True})
+        for start in range(0, len(updates), STATEMENT_ROWS):
+            async with mongo_errors():
+                matched += (await self._ledger.bulk_write(updates[start : start + STATEMENT_ROWS], ordered=False)).matched_count
         if matched < len(rows):
             raise Fenced("rows of the ledger were written by another worker")
 
@@ -90,12 +95,29 @@ class MongoLedger:
             if missed:
                 raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
-    async def due(self, partitions: Collection[int], now: Micros, limit: int) -> Sequence[Row]:
-        """Return at most *limit* rows of *partitions* that are due at *now*, longest due first."""
-        wanted = {"partition": {"$in": sorted(partitions)}, "due_at": {"$lte": now}}
+    async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
+        """Return the lanes that have rows due at *now*: one question a lane, however many rows wait in one."""
+        found = [""]
+        while True:
+            wanted = {"partition": {"$in": sorted(partitions)}, "lane": {"$gt": found[-1]}, "due_at": {"$lte": now}}
+            async with mongo_errors():
+                first = await self._ledger.find(wanted, {"lane": 1}).sort("lane", 1).limit(1).to_list(None)
+            if not first:
+                return found
+            found.append(first[0]["lane"])
+
+    async def due(self, partitions: Collection[int], now: Micros, lane: str, limit: int) -> Sequence[Row]:
+        """Return at most *limit* rows of *lane* that are due at *now*, longest due first."""
+        wanted = {**_in_lane(partitions, lane), "due_at": {"$lte": now}}
         async with mongo_errors():
             found = await self._ledger.find(wanted).sort([("due_at", 1), ("_id", 1)]).limit(limit).to_list(None)
         return [_row(document) for document in found]
+
+    async def under_way(self, partitions: Collection[int], lane: str, now: Micros, leased_until: Micros, limit: int) -> int:
+        """Return how many rows of *lane*, *limit* at most, were taken up and not settled."""
+        wanted = {**_in_lane(partitions, lane), "state": "pending", "due_at": {"$gt": now, "$lte": leased_until}}
+        async with mongo_errors():
+            return len(await self._ledger.find(wanted, {"_id": 1}).limit(limit).to_list(None))
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
@@ -159,12 +181,20 @@ class MongoLedger:
         return matched
 
 
+def _in_lane(partitions: Collection[int], lane: str) -> dict[str, Any]:
+    """Return what rows of *lane* are; those of an earlier release say nothing of one."""
+    return {"partition": {"$in": sorted(partitions)}, "lane": lane or {"$in": ["", None]}}
+
+
 def _progress(row: Row) -> dict[str, Any]:
     return {
         "state": row.state,
         "attempt": row.attempt,
         "due_at": row.due_at,
         "trying": row.trying,
+        "channel": row.channel,
+        "letter": row.letter,
+        "failed_channels": list(row.failed_channels),
         "failures": row.failures,
         "first_failed_at": row.first_failed_at,
     }
@@ -178,6 +208,7 @@ def _document(row: Row) -> dict[str, Any]:
         "ordinal": row.ordinal,
         "person": row.alert.person_id,
         "partition": row.partition,
+        "lane": row.lane,
         "wanted": row.wanted,
         "wanted_sequence": row.wanted_sequence,
         "created_at": row.alert.created_at,

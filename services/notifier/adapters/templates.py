@@ -40,9 +40,9 @@ _SAMPLES = (
 class Templates:
     """Writes mails with ``STATUS.subject.txt``, ``STATUS.txt`` and ``STATUS.html`` of a folder, or ``default.*`` where one is missing.
 
-    Templates get: product, status, title (of the idea), quote (the person's own words, may be empty), release_name and release_url
-    (None where unknown; a URL is http or https), workspace, board, idea_id. Those of a digest, ``digest.*``, which we bring along,
-    get product and ``items``, each with all of these.
+    Templates get: product, status, reason (of the status, or None), title (of the idea), quote (the person's own words, may be empty),
+    release_name and release_url (None where unknown; a URL is http or https), workspace, board, idea_id. Those of a digest, ``digest.*``,
+    which we bring along, get product and ``items``, each with all of these.
     """
 
     def __init__(self, folder: Path, statuses: Collection[str], *, product: str, sender: str, unsubscribe: str | None) -> None:
@@ -101,6 +101,7 @@ class Templates:
             "status": alert.status,
             "title": one_line(alert.title) or "your request",
             "quote": alert.quote,
+            "reason": alert.status_reason,
             "release_name": one_line(alert.release_name) if alert.release_name else None,
             "release_url": _web_url(alert.release_url),
             "workspace": alert.workspace,
@@ -132,7 +133,15 @@ class Templates:
             raise ConfigurationError(f"{self._folder / name}:1: {type(error).__name__}: {error}") from error
 
     def _sample(self, status: str) -> Mapping[str, Any]:
-        return {"product": self._product, "status": status, "title": "Dark mode", "workspace": "w", "board": "b", "idea_id": "i"}
+        return {
+            "product": self._product,
+            "status": status,
+            "title": "Dark mode",
+            "reason": "It fits",
+            "workspace": "w",
+            "board": "b",
+            "idea_id": "i",
+        }
 
     def _try(self, kind: str, values: Mapping[str, Any]) -> None:
         for part in _PARTS:

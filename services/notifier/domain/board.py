@@ -24,6 +24,7 @@ class Release:
     status: str
     name: str | None
     url: str | None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +208,7 @@ class Board:
         release = None
         if entry.tells:
             identity = release_identity(self._workspace, root, status, entry.release_id)
-            release = Release(identity, root, status, entry.release_name, entry.release_url)
+            release = Release(identity, root, status, entry.release_name, entry.release_url, entry.reason)
 
         def change() -> None:
             self._statuses[root] = _Status(release, entry.sequence)

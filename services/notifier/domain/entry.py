@@ -35,6 +35,8 @@ class Entry:
     release_id: str | None = None
     release_name: str | None = None
     release_url: str | None = None
+    reason: str | None = None
+    """Of a status."""
 
 
 def entry_of(decision: Decision, origin: str, statuses: Collection[str]) -> Entry:
@@ -56,6 +58,7 @@ def entry_of(decision: Decision, origin: str, statuses: Collection[str]) -> Entr
         release_id=decision.release_id,
         release_name=decision.release_name,
         release_url=decision.release_url,
+        reason=decision.reason if decision.type == "status_changed" else None,
     )
 
 

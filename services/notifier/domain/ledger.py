@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -21,8 +21,11 @@ OUTBOX_KEEPS: Micros = 168 * 3_600_000_000
 HELD: Micros = 2**62
 """When a rebuilt row is due: not before its partition is assigned, when everything that was said of it has been read."""
 
-State: TypeAlias = Literal["pending", "sent", "deferred", "failed", "opted_out", "unreachable", "already_told", "suppressed"]
-_FINAL: tuple[State, ...] = ("sent", "failed", "opted_out", "unreachable", "already_told", "suppressed")
+State: TypeAlias = Literal[
+    "pending", "sent", "delivered", "bounced", "deferred", "failed", "opted_out", "unreachable", "already_told", "suppressed"
+]
+TOLD: tuple[State, ...] = ("sent", "delivered")
+_FINAL: tuple[State, ...] = ("sent", "delivered", "bounced", "failed", "opted_out", "unreachable", "already_told", "suppressed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +40,10 @@ class Verdict:
     """Of the outbox record that was acted on."""
     channel: str | None = None
     message_id: str | None = None
+    contact_of: str | None = None
+    """Whose contact was written to; None where nobody was."""
+    is_gone: bool = False
+    """Whether the address turned out not to exist: it is not written to again until they give one anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +63,21 @@ class Row:
     wanted_sequence: int
     """Of the decision that last said whether the alert is wanted."""
     wanted: bool = True
+    lane: str = ""
+    """Rows of a lane are taken up in their turn, whatever waits in the others: those of one release to very many people have their own."""
     due_at: Micros | None = None
     """When a deferred row is looked at again, or a pending one whose outbox record went astray or expired; None where nothing is due."""
     trying: bool = False
     """Whether the mail server was about to be asked and its answer is not known: a process died there. The mail may have gone out, so
     it is sent again, with the same Message-ID, whatever has changed since; and no other alert takes its place."""
+    channel: str | None = None
+    """Of the attempt that is being made, or was made last; no other may answer for it while ``trying``."""
+    letter: str | None = None
+    """The message of that attempt (``domain.letter``), which may tell of other rows too."""
+    failed_channels: tuple[str, ...] = ()
+    """They did not work for this alert and are not tried again."""
     failures: int = 0
+    """Of the present channel."""
     first_failed_at: Micros | None = None
     history: tuple[Verdict, ...] = ()
 
@@ -103,6 +119,7 @@ def new_row(made: NewAlert, workspace: str, board: str, quote: str, partition: i
         release_id=made.release.id,
         release_name=made.release.name,
         release_url=made.release.url,
+        status_reason=made.release.reason,
     )
     return Row(
         alert=alert,
@@ -112,6 +129,7 @@ def new_row(made: NewAlert, workspace: str, board: str, quote: str, partition: i
         state="pending" if direct else "deferred",
         attempt=1 if direct else 0,
         wanted_sequence=made.sequence,
+        lane="" if direct else made.release.id,
         due_at=made.at + OUTBOX_KEEPS if direct else made.at,
     )
 
@@ -141,6 +159,8 @@ def recalled(row: Row, outcome: NotificationOutcome, origin: str) -> Row:
         origin=origin,
         channel=outcome.channel,
         message_id=outcome.message_id,
+        contact_of=outcome.contact_person_id,
+        is_gone=outcome.address_gone,
     )
     wanted_again = verdict.outcome == "suppressed" and row.wanted and row.wanted_sequence > row.sequence
     is_over = verdict.outcome != "deferred" and not wanted_again
@@ -152,6 +172,11 @@ def taken_up(row: Row, lease_until: Micros) -> Row:
     """Return a due *row* on its way through the outbox again; should its record go astray, it is due at *lease_until*."""
     attempt = row.attempt + 1 if row.state == "deferred" else row.attempt
     return replace(row, state="pending", attempt=attempt, due_at=lease_until)
+
+
+def begun(row: Row, channel: str, letter: str) -> Row:
+    """Return *row* about to be told by *channel* in *letter*."""
+    return replace(row, trying=True, channel=channel, letter=letter)
 
 
 def settled(row: Row, verdict: Verdict) -> Row:
@@ -175,6 +200,20 @@ def deferred(row: Row, verdict: Verdict, due_at: Micros, *, failed: bool) -> Row
     )
 
 
+def fallen_back(row: Row, verdict: Verdict, channel: str) -> Row:
+    """Return *row*, for which *channel* does not work, due at once: the next one is tried."""
+    return replace(
+        row,
+        state="deferred",
+        due_at=verdict.at,
+        trying=False,
+        failed_channels=(*row.failed_channels, channel),
+        failures=0,
+        first_failed_at=None,
+        history=(*row.history, verdict),
+    )
+
+
 def outcome_of(row: Row, verdict: Verdict) -> NotificationOutcome:
     """Return *verdict* as it is published."""
     alert = row.alert
@@ -193,12 +232,14 @@ def outcome_of(row: Row, verdict: Verdict) -> NotificationOutcome:
         occurred_at=verdict.at,
         channel=verdict.channel,
         message_id=verdict.message_id,
+        contact_person_id=verdict.contact_of,
+        address_gone=verdict.is_gone,
     )
 
 
 def told_before(others: Sequence[Row]) -> Row | None:
     """Return the one of *others* (same family, same people) by which the person was told."""
-    return next((other for other in others if other.state == "sent"), None)
+    return next((other for other in others if other.state in TOLD), None)
 
 
 def told_first(row: Row, others: Sequence[Row]) -> Row | None:
@@ -210,3 +251,23 @@ def told_first(row: Row, others: Sequence[Row]) -> Row | None:
     waiting = [other for other in others if other.state in ("pending", "deferred")]
     before = (other for other in waiting if other.trying or (other.wanted and (other.sequence, other.ordinal) < mine))
     return next(before, None)
+
+
+def letters_told(rows: Iterable[Row]) -> Sequence[Micros]:
+    """Return when each message of which *rows* tell left, whatever became of it later."""
+    left: dict[str, Micros] = {}
+    for row in rows:
+        for verdict in row.history:
+            if verdict.outcome in (*TOLD, "bounced") and verdict.message_id is not None:
+                left[verdict.message_id] = min(verdict.at, left.get(verdict.message_id, verdict.at))
+    return list(left.values())
+
+
+def addresses_gone(rows: Iterable[Row], channel: str) -> Mapping[str, Micros]:
+    """Return, by person, when an address of *channel* that they had given turned out not to exist."""
+    gone: dict[str, Micros] = {}
+    for row in rows:
+        for verdict in row.history:
+            if verdict.is_gone and verdict.channel == channel and verdict.contact_of is not None:
+                gone[verdict.contact_of] = max(verdict.at, gone.get(verdict.contact_of, verdict.at))
+    return gone

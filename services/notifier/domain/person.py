@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -11,6 +12,8 @@ from typing import TypeAlias
 
 from services.common.clock import Micros
 from services.common.events import PersonEvent
+from services.common.hours import read_hours, zone_of
+from services.notifier.domain.manners import DIGESTS, Quiet, Wishes
 
 EMAIL = "email"
 
@@ -19,6 +22,10 @@ _PLAIN = re.compile(r"[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@[A-Za-z0-9-]+(\.[A-Za-
 
 Stamp: TypeAlias = tuple[Micros, Micros, str]
 """``occurred_at``, ``ingested_at``, event id: the greatest holds, in whatever order the events are read."""
+
+
+_NO_WISHES = Wishes()
+_ZONE_TRAITS = ("time_zone", "timezone", "timeZone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +44,18 @@ class Preference:
     idea: str | None
     opted_out: bool
     stamp: Stamp
+    wishes: Wishes = _NO_WISHES
+    """How they want to hear, by *channel*; of one idea, nobody is asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What is known of how to speak to a person."""
+
+    stamp: Stamp
+    language: str | None = None
+    zone: str | None = None
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +75,7 @@ class Person:
     contacts: Mapping[str, Contact] = field(default_factory=dict)
     """By channel."""
     preferences: tuple[Preference, ...] = ()
+    profile: Profile | None = None
     pointer: Pointer | None = None
     erased: Stamp | None = None
 
@@ -74,14 +94,16 @@ def folded(person: Person, event: PersonEvent) -> Person:
         case "contact":
             changed = _with_contact(person, event.channel or EMAIL, Contact(event.address or None, stamp))
         case "preference" if event.opted_out is not None:
-            changed = _with_preference(person, Preference(event.channel, event.idea_id, event.opted_out, stamp))
+            changed = _with_preference(person, Preference(event.channel, event.idea_id, event.opted_out, stamp, wishes_of(event)))
+        case "profile":
+            changed = _with_profile(person, event, stamp)
         case "joined" | "separated":
             into = event.other_person_id if event.type == "joined" else None
             if into == person.person_id or (person.pointer is not None and person.pointer.stamp >= stamp):
                 return person
             changed = replace(person, pointer=Pointer(into, stamp))
         case "erased":
-            changed = replace(person, contacts={}, preferences=(), erased=stamp)
+            changed = replace(person, contacts={}, preferences=(), profile=None, erased=stamp)
         case _:
             return person
     return person if changed is person else replace(changed, version=person.version + 1)
@@ -103,60 +125,38 @@ def _with_preference(person: Person, preference: Preference) -> Person:
     return replace(person, preferences=(*others, preference))
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """All the persons that turned out to be one human; *root* is where their pointers end."""
+def _with_profile(person: Person, event: PersonEvent, stamp: Stamp) -> Person:
+    """Return *person* with the profile that *event* brings; one that says nothing to us leaves no trace."""
+    if person.profile is not None and person.profile.stamp >= stamp:
+        return person
+    profile = Profile(stamp, event.language, _zone_in(event.traits_json), event.account_id)
+    if person.profile is None and profile == Profile(stamp):
+        return person
+    return replace(person, profile=profile)
 
-    root: str
-    persons: Sequence[Person]
 
-    def address(self, channel: str, person_id: str) -> str | None:
-        """Return where to reach them: as the root, else as *person_id*, else by what was said last; what is usable before what is not."""
-        known = {person.person_id: contact for person in self.persons if (contact := person.contacts.get(channel)) and contact.address}
-        written_to = {who: contact for who, contact in known.items() if usable(contact.address or "")}
-        candidates = written_to or known
-        for preferred in (self.root, person_id):
-            if preferred in candidates:
-                return candidates[preferred].address
-        newest = max(candidates.values(), key=lambda contact: contact.stamp, default=None)
-        return None if newest is None else newest.address
-
-    def opted_out(self, channel: str, ideas: Iterable[str]) -> str | None:
-        """Return why they do not want to hear of *ideas* on *channel*, or None; what they said last of a scope holds."""
-        last: dict[tuple[str | None, str | None], Preference] = {}
-        for person in self.persons:
-            for preference in person.preferences:
-                scope = (preference.channel, preference.idea)
-                if scope not in last or last[scope].stamp < preference.stamp:
-                    last[scope] = preference
-        concerned = {None, *ideas}
-        for (of_channel, of_idea), preference in sorted(last.items(), key=lambda item: item[1].stamp):
-            if preference.opted_out and of_channel in (None, channel) and of_idea in concerned:
-                return _scope_words(of_channel, of_idea)
+def _zone_in(traits_json: str | None) -> str | None:
+    """Return the time zone among a person's traits, under the names that CRMs use."""
+    if traits_json is None or "zone" not in traits_json.lower():
         return None
-
-    @property
-    def erased(self) -> bool:
-        """Tell whether any of them asked to be forgotten and has not been heard of since."""
-        return any(person.erased is not None and not person.contacts for person in self.persons)
+    traits = json.loads(traits_json)
+    named = (traits.get(name) for name in _ZONE_TRAITS) if isinstance(traits, dict) else ()
+    return next((zone for zone in named if isinstance(zone, str) and zone_of(zone)), None)
 
 
-def _scope_words(channel: str | None, idea: str | None) -> str:
-    what = "this idea" if idea is not None else "all messages"
-    return f"opted out of {what}" + ("" if channel is None else f" by {channel}")
-
-
-def root_of(person_id: str, persons: Mapping[str, Person]) -> str:
-    """Follow the pointers in *persons* from *person_id*; of a circle, its smallest id."""
-    seen = [person_id]
-    while True:
-        person = persons.get(seen[-1])
-        into = person.pointer.into if person is not None and person.pointer is not None else None
-        if into is None:
-            return seen[-1]
-        if into in seen:
-            return min(seen[seen.index(into) :])
-        seen.append(into)
+def wishes_of(event: PersonEvent) -> Wishes:
+    """Return how the person of a preference wants to hear. What cannot be understood counts as not said: ingest lets none of it in."""
+    channels = json.loads(event.channels_json) if event.channels_json else []
+    try:
+        quiet = None if event.quiet_hours is None else Quiet(*read_hours(event.quiet_hours))
+    except ValueError:
+        quiet = None
+    return Wishes(
+        digest=next((rhythm for rhythm in DIGESTS if rhythm == event.digest_rhythm), None),
+        quiet=quiet,
+        zone=event.time_zone if event.time_zone and zone_of(event.time_zone) else None,
+        channels=tuple(channel for channel in channels if isinstance(channel, str)) if isinstance(channels, list) else (),
+    )
 
 
 def usable(address: str) -> bool:

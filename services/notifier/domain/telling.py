@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from services.common.clock import Micros
-from services.notifier.domain.ledger import HELD, Row, State, told_before, told_first
-from services.notifier.domain.person import EMAIL, Audience, usable
+from services.notifier.domain.audience import Audience, Reach
+from services.notifier.domain.ledger import HELD, Row, State, addresses_gone, letters_told, told_before, told_first
+from services.notifier.domain.manners import Manners, Past, hold
+from services.notifier.domain.person import EMAIL
 
 SECOND: Micros = 1_000_000
 _WAIT_FOR_THE_OTHER: Micros = 2 * SECOND
@@ -16,9 +18,14 @@ _WAIT_FOR_THE_OTHER: Micros = 2 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """Mail to *address*."""
+    """Tell them by *channel*, at *address*."""
 
+    channel: str
     address: str
+    contact_of: str | None
+    """Whose contact *address* is; None where the channel needs none."""
+    gathers: bool = False
+    """Take along whatever else may be told to them by the same channel now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Another row of the same human is on its way: look again at *until*."""
+    """Look again at *until*."""
 
     until: Micros
     reason: str
@@ -40,42 +47,112 @@ class Wait:
 Step: TypeAlias = Send | Silence | Wait
 
 
-def decide(row: Row, audience: Audience, others: Sequence[Row], now: Micros) -> Step:
+@dataclass(frozen=True, slots=True)
+class Means:
+    """By what, and in what manner, anybody can be told."""
+
+    channels: Mapping[str, Reach]
+    manners: Manners
+
+
+@dataclass(frozen=True, slots=True)
+class Human:
+    """One human: who they turned out to be, and all their rows of the ledger."""
+
+    audience: Audience
+    rows: Sequence[Row]
+
+
+def decide(row: Row, human: Human, others: Sequence[Row], means: Means, now: Micros) -> Step:
     """Return what is done about *row*.
 
     Args:
-        row: Pending.
-        audience: Everyone who turned out to be the row's person.
+        row: Pending, or waiting to be taken along.
+        human: Who is told.
         others: Their rows about the same family of ideas, and the same release where each one is told.
+        means: What there is to tell them by.
         now: The present moment.
     """
-    silence = _settled_silence(row, audience, others)
-    if silence is not None:
-        return silence
-    address = audience.address(EMAIL, row.alert.person_id)
-    if address is None:
-        return Silence("unreachable", "no e-mail address is known")
-    if not usable(address):
-        return Silence("unreachable", "the e-mail address on file is not one that can be written to")
-    first = None if row.trying else told_first(row, others)
+    if row.trying and not human.audience.erased:
+        return _once_more(row, human, means)
+    road = _moot(row, human, others) or _road(row, human, means)
+    if isinstance(road, Silence):
+        return road
+    first = told_first(row, others)
     if first is not None:
         tried_at = first.due_at if first.state == "deferred" and first.due_at not in (None, HELD) else now
         return Wait(max(tried_at, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
-    return Send(address)
+    return _in_good_manners(row, road, human, means, now)
 
 
-def _settled_silence(row: Row, audience: Audience, others: Sequence[Row]) -> Silence | None:
-    """Return why nothing is said, whatever the address, or None."""
-    if audience.erased:
+def _moot(row: Row, human: Human, others: Sequence[Row]) -> Silence | None:
+    """Return why nothing is said, whatever the channel, or None."""
+    if human.audience.erased:
         return Silence("suppressed", "the person was erased")
-    if row.trying:
-        return None
     if not row.wanted:
         return Silence("suppressed", "the request was taken back, or its idea is no longer part of what shipped")
     if told_before(others) is not None:
         return Silence("already_told", "told through another of their requests")
-    opted_out = audience.opted_out(EMAIL, (row.alert.idea_id, row.alert.root_id))
-    return None if opted_out is None else Silence("opted_out", opted_out)
+    return None
+
+
+def has_another_road(row: Row, human: Human, means: Means) -> bool:
+    """Tell whether there is a channel that has not failed *row* yet."""
+    return isinstance(_road(row, human, means), Send)
+
+
+def _once_more(row: Row, human: Human, means: Means) -> Step:
+    """Return how an attempt that a dead process had begun is made again: by the same channel, so that it is recognized."""
+    name = row.channel or EMAIL
+    channel = means.channels.get(name)
+    if channel is None:
+        return Silence("failed", f"{name} is not set up any more; a message by it may have gone out before a process died")
+    return _reached(channel, row, human)
+
+
+def _road(row: Row, human: Human, means: Means) -> Send | Silence:
+    """Return the first of their channels that is open to them, or why none is."""
+    ideas = (row.alert.idea_id, row.alert.root_id)
+    silences: list[Silence] = []
+    for name in human.audience.manners(means.manners).channels:
+        channel = means.channels.get(name)
+        if channel is None or name in row.failed_channels:
+            continue
+        opted_out = human.audience.opted_out(name, ideas)
+        road = Silence("opted_out", opted_out) if opted_out is not None else _reached(channel, row, human)
+        if isinstance(road, Send):
+            return road
+        silences.append(road)
+    if row.failed_channels:
+        return Silence("failed", row.history[-1].reason if row.history else "no channel is left")
+    opted = next((silence for silence in silences if silence.outcome == "opted_out"), None)
+    return opted or next(iter(silences), Silence("unreachable", "none of the channels that they chose is set up"))
+
+
+def _reached(channel: Reach, row: Row, human: Human) -> Send | Silence:
+    if not channel.needs_address:
+        return Send(channel.name, human.audience.root, None)
+    what = "e-mail address" if channel.name == EMAIL else f"{channel.name} address"
+    gone = addresses_gone(human.rows, channel.name)
+    found = human.audience.contact(channel.name, row.alert.person_id, channel, gone)
+    if found is None:
+        return Silence("unreachable", f"the {what} on file does not exist any more" if gone else f"no {what} is known")
+    whose, contact = found
+    if not channel.usable(contact.address or ""):
+        return Silence("unreachable", f"the {what} on file is not one that can be written to")
+    return Send(channel.name, contact.address or "", whose)
+
+
+def _in_good_manners(row: Row, road: Send, human: Human, means: Means, now: Micros) -> Step:
+    """Return *road*, or until when it has to wait. What interrupts nobody, a channel that needs no address, never has to."""
+    if not means.channels[road.channel].needs_address:
+        return road
+    manners = human.audience.manners(means.manners, road.channel)
+    if not manners.gathers:
+        return road
+    since = row.history[0].at if row.history else now
+    held = hold(manners, Past(since, letters_told(human.rows) if manners.cap is not None else ()), now)
+    return replace(road, gathers=True) if held is None else Wait(held.until, held.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from services.notifier.domain.audience import Audience, root_of
 from services.notifier.domain.families import family_of
-from services.notifier.domain.person import Audience, Person, root_of
+from services.notifier.domain.person import Person
 from services.notifier.ports import BoardStore, PersonStore
 
 

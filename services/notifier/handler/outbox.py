@@ -1,42 +1,32 @@
-"""``notifications.outbox`` → mail, the ledger, ``notifications.log``: the one sender of each person."""
+"""``notifications.outbox`` → messages, the ledger, ``notifications.log``: the one sender of each person."""
 
 from __future__ import annotations
 
-import random
 import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from services.common.clock import Clock, Micros
 from services.common.codec import Codec
 from services.common.events import Alert
 from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
-from services.common.records import Received
-from services.notifier.domain.ledger import Row, State, Verdict, deferred, outcome_of, settled
-from services.notifier.domain.letter import Letter, letter_id
-from services.notifier.domain.person import EMAIL, Audience
-from services.notifier.domain.telling import SECOND, Schedule, Send, Silence, Wait, decide
+from services.common.records import Output, Received
+from services.notifier.domain.audience import Audience
+from services.notifier.domain.ledger import HELD, TOLD, Row, deferred, outcome_of, settled
+from services.notifier.domain.pace import Limits, Pace
+from services.notifier.domain.telling import Human, Means, Schedule, Send, Silence, Step, Wait, decide
 from services.notifier.handler.audiences import audiences_of, families_of
-from services.notifier.ports import (
-    Accepted,
-    Channel,
-    Delivery,
-    Disabled,
-    LedgerStore,
-    Message,
-    OutcomeCounter,
-    Postponed,
-    Refused,
-    Store,
-    Unrenderable,
-)
+from services.notifier.handler.post import Change, Parcel, Post, verdict_of
+from services.notifier.ports import Channel, LedgerStore, OutcomeCounter, Store, Unrenderable
 
 log = get_logger(__name__)
 
 _CHUNK = 50
-"""So many mails are sent before the ledger is written: what a crash may repeat, with the same Message-ID."""
-_UNTRIED_WAIT: Micros = SECOND
+"""So many messages are sent before the ledger is written: what a crash may repeat, under the same id."""
+_LETTER_ALERTS = 100
+"""So many alerts one message tells of at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +37,8 @@ class Manner:
     """Tell of every further release; otherwise a human hears once of each status of a family of ideas."""
     schedule: Schedule
     batch_seconds: float
-    """After so long no further mail of a batch is tried; the rest is put off, so that the loop is never held up."""
+    """After so long no further message of a batch is tried; the rest is put off, so that the loop is never held up."""
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(slots=True)
@@ -57,7 +48,23 @@ class _Job:
     place: int
     received: Received[Alert]
     row: Row
-    audience: Audience
+    human: Human
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What a chunk of records is decided by; rows are replaced as they change."""
+
+    audiences: Mapping[str, Audience]
+    """By person."""
+    families: Mapping[str, str]
+    ledger: dict[str, Row]
+
+    def human(self, person_id: str) -> Human:
+        """Return the human behind *person_id*, with their rows as they are now."""
+        audience = self.audiences[person_id]
+        people = {person.person_id for person in audience.persons}
+        return Human(audience, [row for row in self.ledger.values() if row.alert.person_id in people])
 
 
 class OutboxHandler:
@@ -68,23 +75,35 @@ class OutboxHandler:
         *,
         store: Store,
         codec: Codec,
-        channel: Channel,
+        channels: Mapping[str, Channel],
+        means: Means,
         clock: Clock,
         counter: OutcomeCounter,
         manner: Manner,
         partition_of: Callable[[str], int],
+        partitions: int,
     ) -> None:
         self._store = store
         self._ledger: LedgerStore = store
         self._codec = codec
-        self._channel = channel
+        self._means = means
         self._clock = clock
         self._counter = counter
         self._manner = manner
         self._partition_of = partition_of
+        self._partitions = partitions
+        self._pace = Pace(manner.limits)
+        self._post = Post(store, clock, channels, means, manner.schedule)
+
+    async def assigned(self, partitions: frozenset[int]) -> None:
+        """Keep to this worker's share of the rate limits."""
+        self._pace.share(max(1, len(partitions)) / self._partitions)
+
+    async def revoked(self) -> None:
+        """Nothing of a partition is held in memory."""
 
     async def handle(self, batch: Sequence[Received[Alert]]) -> Sequence[Outcome]:
-        """Send or explain a batch of alerts; takes ``batch_seconds`` and the mail server's timeout at most.
+        """Send or explain a batch of alerts; takes ``batch_seconds`` and the slowest channel's timeout at most.
 
         Raises:
             TransientError: The store does not answer. A mail server that does not is a reason to defer.
@@ -97,129 +116,141 @@ class OutboxHandler:
         return outcomes
 
     async def _take(self, chunk: Sequence[Received[Alert]], deadline: float) -> list[Outcome]:
-        audiences = await audiences_of(self._store, {received.event.person_id for received in chunk})
-        people = {person.person_id for audience in audiences.values() for person in audience.persons}
-        people |= audiences.keys()
-        ledger = {row.alert_id: row for row in await self._ledger.rows_of(people)}
-        families = await families_of(self._store, {row.alert.idea_id for row in ledger.values()})
+        desk = await self._desk({received.event.person_id for received in chunk})
         outcomes: dict[int, Outcome] = {}
         places = list(range(len(chunk)))
         while places:
-            jobs, left = list[_Job](), list[int]()
+            jobs, left, busy = list[_Job](), list[int](), set[str]()
             for place in places:
                 received = chunk[place]
-                row = ledger.get(received.event.alert_id)
-                outcome = self._triage(received, row, audiences)
+                row = desk.ledger.get(received.event.alert_id)
+                outcome = self._triage(received, row, desk)
                 if outcome is not None or row is None:
                     outcomes[place] = outcome or _unknown()
-                elif any(job.audience.root == audiences[row.alert.person_id].root for job in jobs):
+                elif (root := desk.audiences[row.alert.person_id].root) in busy:
                     left.append(place)  # one human's alerts follow one another: each looks at what became of those before
                 else:
-                    jobs.append(_Job(place, received, row, audiences[row.alert.person_id]))
-            for job, (row, verdict) in zip(jobs, await self._tell(jobs, ledger, families, deadline), strict=True):
-                ledger[row.alert_id] = row
-                outcomes[job.place] = self._emitted(row, (verdict,))
+                    busy.add(root)
+                    jobs.append(_Job(place, received, row, desk.human(row.alert.person_id)))
+            outcomes |= await self._tell(jobs, desk, deadline)
             places = left
         return [outcomes[place] for place in range(len(chunk))]
 
-    def _triage(self, received: Received[Alert], row: Row | None, audiences: Mapping[str, Audience]) -> Outcome | None:
+    async def _desk(self, person_ids: set[str]) -> _Desk:
+        audiences = await audiences_of(self._store, person_ids)
+        everyone = {person.person_id: audience for audience in audiences.values() for person in audience.persons} | dict(audiences)
+        ledger = {row.alert_id: row for row in await self._ledger.rows_of(everyone.keys())}
+        families = await families_of(self._store, {row.alert.idea_id for row in ledger.values()})
+        return _Desk(everyone, families, ledger)
+
+    def _triage(self, received: Received[Alert], row: Row | None, desk: _Desk) -> Outcome | None:
         """Return what becomes of a record that is not acted on, or None for one that is."""
         alert, record = received.event, received.record
         if row is None:
             return _unknown()
-        if said := row.verdicts_since(record.origin):
-            return self._emitted(row, said)
+        if row.verdicts_since(record.origin):
+            return Emit(self._again(row, record.origin, desk))
         if row.state != "pending" or row.attempt != alert.attempt:
             return Drop("repeat")
-        root = audiences[row.alert.person_id].root
+        root = desk.audiences[row.alert.person_id].root
         if self._partition_of(root) != record.partition:
             return Emit(
                 (replace(self._codec.output(alert), partition_key=root.encode()),)
             )  # to the one sender of whom they turned out to be
         return None
 
-    async def _tell(
-        self, jobs: Sequence[_Job], ledger: Mapping[str, Row], families: Mapping[str, str], deadline: float
-    ) -> list[tuple[Row, Verdict]]:
-        """Do what is to be done about *jobs*, of different humans, and remember it; return each row with its verdict."""
+    async def _tell(self, jobs: Sequence[_Job], desk: _Desk, deadline: float) -> dict[int, Outcome]:
+        """Do what is to be done about *jobs*, of different humans, and remember it; return what is published, by place."""
         now = self._clock.now()
-        results: dict[int, tuple[Row, Verdict]] = {}
-        mails: list[tuple[_Job, Message]] = []
+        changes: dict[int, Sequence[Change]] = {}
+        parcels: dict[int, Parcel] = {}
         for job in jobs:
-            match decide(job.row, job.audience, self._others(job, ledger, families), now):
-                case Silence(outcome, reason):
-                    verdict = Verdict(outcome=outcome, reason=reason, attempt=job.row.attempt, at=now, origin=job.received.record.origin)
-                    results[job.place] = (settled(job.row, verdict), verdict)
-                case Wait(until, reason):
-                    verdict = self._verdict(job, "deferred", reason, now)
-                    results[job.place] = (deferred(job.row, verdict, until, failed=False), verdict)
-                case Send(address):
-                    try:
-                        mails.append((job, self._channel.compose(_letter(job.row.alert, address))))
-                    except Unrenderable as error:
-                        log.error("unrenderable", alert_id=job.row.alert_id, error=str(error))
-                        verdict = self._verdict(job, "failed", str(error), now)
-                        results[job.place] = (settled(job.row, verdict), verdict)
-        deliveries = await self._sent(mails, deadline) if mails else ()
-        now = self._clock.now()
-        for (job, mail), delivery in zip(mails, deliveries, strict=True):
-            results[job.place] = self._delivered(job, mail, delivery, now)
-        await self._ledger.settle([(job.row, results[job.place][0]) for job in jobs])
-        for _, verdict in results.values():
-            self._counter.told(verdict.outcome)
-        return [results[job.place] for job in jobs]
+            done = self._settle_or_pack(job, self._paced(job, self._step(job.row, job.human, desk, now), now), desk, now)
+            if isinstance(done, Parcel):
+                parcels[job.place] = done
+            else:
+                changes[job.place] = [(job.row, done)]
+        if parcels:
+            changes |= await self._post.deliver(list(parcels.values()), deadline)
+        await self._ledger.settle([change for some in changes.values() for change in some])
+        for _, new in (change for some in changes.values() for change in some):
+            desk.ledger[new.alert_id] = new
+            self._counter.told(new.history[-1].outcome)
+        return {place: self._emitted([new for _, new in some], parcels.get(place)) for place, some in changes.items()}
 
-    async def _sent(self, mails: Sequence[tuple[_Job, Message]], deadline: float) -> Sequence[Delivery]:
-        await self._ledger.begin([job.row for job, _ in mails])
-        return await self._channel.send([mail for _, mail in mails], deadline)
+    def _step(self, row: Row, human: Human, desk: _Desk, now: Micros) -> Step:
+        return decide(row, human, self._others(row, human, desk), self._means, now)
 
-    def _others(self, job: _Job, ledger: Mapping[str, Row], families: Mapping[str, str]) -> list[Row]:
+    def _paced(self, job: _Job, step: Step, now: Micros) -> Step:
+        """Return *step*, or until when it has to wait for its place among all messages."""
+        if not isinstance(step, Send) or job.row.trying:
+            return step
+        hold = self._pace.ask(step.channel, step.address, now)
+        return step if hold is None else Wait(hold.until, hold.reason)
+
+    def _settle_or_pack(self, job: _Job, step: Step, desk: _Desk, now: Micros) -> Row | Parcel:
+        origin = job.received.record.origin
+        match step:
+            case Silence(outcome, reason):
+                return settled(job.row, verdict_of(job.row, outcome, reason, origin, now))
+            case Wait(until, reason):
+                return deferred(job.row, verdict_of(job.row, "deferred", reason, origin, now), until, failed=False)
+            case Send():
+                try:
+                    return self._post.packed(job.place, origin, job.human, self._together(job, step, desk, now), step)
+                except Unrenderable as error:
+                    log.error("unrenderable", alert_id=job.row.alert_id, error=str(error))
+                    return settled(job.row, verdict_of(job.row, "failed", str(error), origin, now, road=step))
+
+    def _together(self, job: _Job, road: Send, desk: _Desk, now: Micros) -> list[Row]:
+        """Return the rows that one message tells of, the job's first."""
+        others = [row for row in job.human.rows if row.alert_id != job.row.alert_id and _is_waiting(row)]
+        if job.row.trying:
+            return [job.row, *(row for row in others if row.trying and row.letter is not None and row.letter == job.row.letter)]
+        if not road.gathers:
+            return [job.row]
+        found = [job.row]
+        for row in sorted(others, key=lambda row: (row.alert.created_at, row.alert_id)):
+            if len(found) < _LETTER_ALERTS and not row.trying and self._step(row, job.human, desk, now) == road:
+                found.append(row)
+        return found
+
+    def _others(self, row: Row, human: Human, desk: _Desk) -> list[Row]:
         """Return the other rows by which the same human hears of the same thing."""
-        mine = job.row.alert
-        people = {person.person_id for person in job.audience.persons}
+        mine, families = row.alert, desk.families
         return [
-            row
-            for row in ledger.values()
-            if row.alert.person_id in people
-            and row.alert_id != mine.alert_id
-            and row.alert.status == mine.status
-            and (row.alert.release_id == mine.release_id or not self._manner.tell_again)
-            and families[row.alert.idea_id] == families[mine.idea_id]
+            other
+            for other in human.rows
+            if other.alert_id != row.alert_id
+            and other.alert.status == mine.status
+            and (other.alert.release_id == mine.release_id or not self._manner.tell_again)
+            and families[other.alert.idea_id] == families[mine.idea_id]
         ]
 
-    def _delivered(self, job: _Job, mail: Message, delivery: Delivery, now: Micros) -> tuple[Row, Verdict]:
-        match delivery:
-            case Accepted():
-                verdict = replace(self._verdict(job, "sent", "accepted by the mail server", now), message_id=mail.message_id)
-                return settled(job.row, verdict), verdict
-            case Refused(reason) | Disabled(reason):
-                verdict = replace(self._verdict(job, "failed", reason, now), message_id=mail.message_id)
-                return settled(job.row, verdict), verdict
-            case Postponed(reason, tried):
-                return self._postponed(job, reason, now, tried=tried)
+    def _again(self, row: Row, origin: str, desk: _Desk) -> tuple[Output, ...]:
+        """Return what was published when *row* was acted on by the record *origin*, and all that was said since of those rows."""
+        human = desk.human(row.alert.person_id)
+        concerned = [row, *(other for other in human.rows if other.alert_id != row.alert_id and other.verdicts_since(origin))]
+        outputs = [self._codec.output(outcome_of(some, verdict)) for some in concerned for verdict in some.verdicts_since(origin)]
+        told = defaultdict[tuple[str, str], list[Row]](list)
+        for some in concerned:
+            for verdict in some.verdicts_since(origin):
+                if verdict.outcome == "sent" and verdict.message_id is not None:
+                    told[verdict.channel or "", verdict.message_id].append(some)
+        for (channel, _), rows in told.items():
+            outputs.extend(self._post.republished(rows, channel, human))
+        return tuple(outputs)
 
-    def _postponed(self, job: _Job, reason: str, now: Micros, *, tried: bool) -> tuple[Row, Verdict]:
-        if not tried:
-            verdict = self._verdict(job, "deferred", reason, now)
-            return deferred(job.row, verdict, now + _UNTRIED_WAIT, failed=False), verdict
-        failures = job.row.failures + 1
-        first = job.row.first_failed_at if job.row.first_failed_at is not None else now
-        due_at = self._manner.schedule.next(failures, first, now, random.random())  # noqa: S311 - spreads load, guards nothing
-        if due_at is None:
-            verdict = self._verdict(job, "failed", f"given up after {failures} attempts: {reason}", now)
-            return settled(job.row, verdict), verdict
-        verdict = self._verdict(job, "deferred", reason, now)
-        return deferred(job.row, verdict, due_at, failed=True), verdict
-
-    def _verdict(self, job: _Job, outcome: State, reason: str, now: Micros) -> Verdict:
-        return Verdict(outcome=outcome, reason=reason, attempt=job.row.attempt, at=now, origin=job.received.record.origin, channel=EMAIL)
-
-    def _emitted(self, row: Row, verdicts: Sequence[Verdict]) -> Emit:
-        return Emit(tuple(self._codec.output(outcome_of(row, verdict)) for verdict in verdicts))
+    def _emitted(self, rows: Sequence[Row], parcel: Parcel | None) -> Emit:
+        outputs = [self._codec.output(outcome_of(row, row.history[-1])) for row in rows]
+        if parcel is not None and rows[0].state in TOLD:
+            outputs.extend(self._post.outputs(parcel))
+        return Emit(tuple(outputs))
 
 
-def _letter(alert: Alert, address: str) -> Letter:
-    return Letter(letter_id((alert,)), address, (alert,))
+def _is_waiting(row: Row) -> bool:
+    """Tell whether *row* may be taken along: a rebuilt one not before its own partition is assigned."""
+    return row.state in ("pending", "deferred") and row.due_at != HELD
 
 
 def _unknown() -> Reject:

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from services.common.clock import Micros
 from services.common.events import PersonEvent
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Received
-from services.notifier.domain.person import EMAIL, Audience, Person, folded, stamp_of, usable
+from services.notifier.domain.audience import Audience, Reach
+from services.notifier.domain.person import EMAIL, Person, folded, stamp_of
 from services.notifier.domain.telling import SECOND
 from services.notifier.handler.audiences import audiences_of
 from services.notifier.ports import LedgerStore, PersonStore, Store, Wake
 
 _DAY: Micros = 86_400 * SECOND
-_CONCERN = frozenset({"contact", "preference", "joined", "separated", "erased"})
+_CONCERN = frozenset({"profile", "contact", "preference", "joined", "separated", "erased"})
 
 
 class PeopleHandler:
     """Handles what becomes known of persons."""
 
-    def __init__(self, store: Store, late_contact_days: float) -> None:
+    def __init__(self, store: Store, late_contact_days: float, channels: Collection[Reach]) -> None:
         self._persons: PersonStore = store
         self._ledger: LedgerStore = store
         self._late: Micros = int(late_contact_days * _DAY)
+        self._channels = channels
 
     async def handle(self, batch: Sequence[Received[PersonEvent | None]]) -> Sequence[Outcome]:
         """Take in a batch; publishes nothing.
@@ -75,10 +77,14 @@ class PeopleHandler:
         wakes = [
             Wake([person.person_id for person in audience.persons], at - self._late, at)
             for person_id, at in reachable.items()
-            if _reachable(audience := audiences[person_id], person_id)
+            if self._reachable(audience := audiences[person_id], person_id)
         ]
         if wakes:
             await self._ledger.wake(wakes)
+
+    def _reachable(self, audience: Audience, person_id: str) -> bool:
+        found = ((channel, audience.contact(channel.name, person_id, channel, {})) for channel in self._channels)
+        return any(known is not None and channel.usable(known[1].address or "") for channel, known in found)
 
 
 def _holds(person: Person, event: PersonEvent) -> bool:
@@ -87,8 +93,3 @@ def _holds(person: Person, event: PersonEvent) -> bool:
         return person.pointer is not None and person.pointer.stamp == stamp_of(event)
     contact = person.contacts.get(event.channel or EMAIL)
     return contact is not None and contact.stamp == stamp_of(event)
-
-
-def _reachable(audience: Audience, person_id: str) -> bool:
-    address = audience.address(EMAIL, person_id)
-    return address is not None and usable(address)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from services.common import ids
+from services.common.hours import read_hours, zone_of
 from services.ingest.domain.aliases import read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
@@ -19,6 +21,8 @@ from services.ingest.domain.reading.common import (
     own_workspace,
     traits_of,
 )
+
+_CHANNELS = 20
 
 
 def read_profile(fields: Fields, topic: str) -> Profile:
@@ -100,18 +104,42 @@ def read_preference(fields: Fields, topic: str) -> Preference:
     person = named_person(fields)
     channel, idea = fields.slug("channel"), our_id(fields, workspace, "idea_id", "idea")
     opted_out = fields.required("opted_out", fields.flag("opted_out"))
-    updated_at = fields.required("updated_at", fields.moment("updated_at"))
+    updated_at, wishes = fields.required("updated_at", fields.moment("updated_at")), _wishes_of(fields)
     return Preference(
         workspace=workspace,
         source=topic,
         subject=ids.make_id(workspace, "preference", external_id),
         order=updated_at,
-        digest=digest_of(person.aliases, channel, idea, opted_out),
+        digest=digest_of(person.aliases, channel, idea, opted_out, *((sorted(wishes.items()),) if wishes else ())),
         person=person,
         opted_out=opted_out,
         channel=channel,
         idea_id=idea,
+        wishes=wishes,
     )
+
+
+def _wishes_of(fields: Fields) -> dict[str, str]:
+    """Return how the person of a preference wants to hear, by the names of the event's fields."""
+    digest, quiet, zone = fields.text("digest"), fields.text("quiet_hours"), fields.text("time_zone")
+    if digest is not None and digest not in ("off", "daily", "weekly"):
+        raise fault("out_of_range", "digest: expected one of off, daily, weekly")
+    if zone is not None and zone_of(zone) is None:
+        raise fault("out_of_range", "time_zone: expected a name of the IANA database, such as Europe/Berlin")
+    try:
+        read_hours(quiet or "off")
+    except ValueError as error:
+        raise fault("out_of_range", f"quiet_hours: {error}") from None
+    channels = fields.listed("channels")
+    if len(channels) > _CHANNELS or not all(isinstance(channel, str) and ids.is_slug(channel) for channel in channels):
+        raise fault("bad_id", "channels: expected at most 20 names of channels, such as email")
+    said = {
+        "digest_rhythm": digest,
+        "quiet_hours": quiet,
+        "time_zone": zone,
+        "channels_json": json.dumps(list(channels)) if channels else None,
+    }
+    return {name: value for name, value in said.items() if value is not None}
 
 
 _PERSON_COMMANDS = ("join", "separate", "erase")

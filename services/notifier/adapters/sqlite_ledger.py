@@ -1,0 +1,194 @@
+"""The ledger in SQLite. Documents lie as JSON beside the columns that are searched or compared."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from services.common.clock import Micros
+from services.common.errors import Fenced
+from services.common.ids import board_key
+from services.notifier.adapters.documents import alert_body, history_body, row_from
+from services.notifier.adapters.sqlite_reading import SqliteTables, many
+from services.notifier.domain.board import Want
+from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row
+from services.notifier.ports import Wake
+
+_ROW_COLUMNS = (
+    "sequence", "ordinal", "partition", "state", "attempt", "wanted", "wanted_sequence", "due_at", "trying", "failures", "first_failed_at",
+    "lane", "channel", "letter", "failed_channels",
+)  # fmt: skip
+_PROGRESS_COLUMNS = (
+    "state", "attempt", "due_at", "trying", "failures", "first_failed_at", "channel", "letter", "failed_channels",
+)  # fmt: skip
+_WRITTEN_COLUMNS = (
+    "alert_id", "board", "sequence", "ordinal", "person", "partition", "wanted", "wanted_sequence", "lane", "created_at", "alert",
+    *_PROGRESS_COLUMNS, "history",
+)  # fmt: skip
+_INSERT = f"INSERT INTO ledger ({', '.join(_WRITTEN_COLUMNS)}) VALUES ({', '.join('?' * len(_WRITTEN_COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
+_SETTLE = (
+    f"UPDATE ledger SET {', '.join(f'{column} = ?' for column in _PROGRESS_COLUMNS)}, history = ? "  # noqa: S608 - constants
+    "WHERE alert_id = ? AND state = 'pending' AND attempt = ? AND wanted_sequence = coalesce(?, wanted_sequence)"
+)
+_SELECT_ROWS = f"SELECT {', '.join(_ROW_COLUMNS)}, alert, history FROM ledger"  # noqa: S608 - constants
+
+
+class SqliteLedger(SqliteTables):
+    """``LedgerStore`` on SQLite."""
+
+    async def add(self, rows: Sequence[Row]) -> None:
+        """Insert those of *rows* that do not exist; the others stay as they are."""
+        if rows:
+            await self._write_all(_INSERT, [_row_values(row) for row in rows])
+
+    async def want(self, wants: Sequence[Want]) -> None:
+        """Write whether alerts are wanted, unless a later decision already has; suppressed rows that are wanted again become due."""
+
+        def change(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "UPDATE ledger SET wanted = ?, wanted_sequence = ? WHERE alert_id = ? AND wanted_sequence < ?",
+                [(want.wanted, want.sequence, want.alert_id, want.sequence) for want in wants],
+            )
+            connection.executemany(
+                "UPDATE ledger SET state = 'deferred', due_at = ? WHERE alert_id = ? AND wanted AND state = 'suppressed'",
+                [(want.at, want.alert_id) for want in wants if want.wanted],
+            )
+
+        await self._database.write(change)
+
+    async def rows(self, alert_ids: Collection[str]) -> Mapping[str, Row]:
+        """Return the rows of *alert_ids* that exist."""
+        found = await self._rows("WHERE alert_id IN (SELECT value FROM json_each(?))", (many(alert_ids),))
+        return {row.alert_id: row for row in found}
+
+    async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
+        """Return all rows of *person_ids*."""
+        return await self._rows("WHERE person IN (SELECT value FROM json_each(?))", (many(person_ids),))
+
+    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
+        where = (
+            "WHERE board = ? AND sequence IN (SELECT value FROM json_each(?)) AND ordinal < ? AND state = 'pending' AND attempt = 1 "
+            "ORDER BY sequence, ordinal"
+        )
+        return await self._rows(where, (board, many(sequences), DIRECT_ALERTS))
+
+    async def begin(self, rows: Sequence[Row]) -> None:
+        """Mark *rows* as being tried by their channel in their letter."""
+
+        def change(connection: sqlite3.Connection) -> int:
+            query = "UPDATE ledger SET trying = 1, channel = ?, letter = ? WHERE alert_id = ? AND state = 'pending' AND attempt = ?"
+            return connection.executemany(query, [(row.channel, row.letter, row.alert_id, row.attempt) for row in rows]).rowcount
+
+        if await self._database.write(change) < len(rows):
+            raise Fenced("rows of the ledger were written by another worker")
+
+    async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Replace each (old, new) that is still pending at the old one's attempt."""
+
+        def change(connection: sqlite3.Connection) -> list[str]:
+            missed = []
+            for old, new in changes:
+                wanted_sequence = old.wanted_sequence if new.state == "suppressed" else None
+                cursor = connection.execute(
+                    _SETTLE, (*_progress(new), orjson.dumps(history_body(new)), old.alert_id, old.attempt, wanted_sequence)
+                )
+                if not cursor.rowcount and not _is_written(connection, new):
+                    missed.append(old.alert_id)
+            return missed
+
+        if missed := await self._database.write(change):
+            raise Fenced(f"{len(missed)} rows of the ledger were written by another worker")
+
+    async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
+        """Return the lanes that have rows due at *now*: a step of the index a lane, however many rows wait in one."""
+        query = (
+            "WITH RECURSIVE every(lane) AS (SELECT min(lane) FROM ledger WHERE due_at IS NOT NULL UNION ALL "
+            "SELECT (SELECT min(lane) FROM ledger WHERE due_at IS NOT NULL AND lane > every.lane) FROM every WHERE every.lane IS NOT NULL) "
+            "SELECT lane FROM every WHERE lane IS NOT NULL AND EXISTS (SELECT 1 FROM ledger WHERE lane = every.lane AND due_at <= ? "
+            "AND partition IN (SELECT value FROM json_each(?)))"
+        )
+        return [lane for (lane,) in await self._read(query, (now, many(sorted(partitions))))]
+
+    async def due(self, partitions: Collection[int], now: Micros, lane: str, limit: int) -> Sequence[Row]:
+        """Return at most *limit* rows of *lane* that are due at *now*, longest due first."""
+        where = "WHERE lane = ? AND due_at <= ? AND partition IN (SELECT value FROM json_each(?)) ORDER BY due_at, alert_id LIMIT ?"
+        return await self._rows(where, (lane, now, many(sorted(partitions)), limit))
+
+    async def under_way(self, partitions: Collection[int], lane: str, now: Micros, leased_until: Micros, limit: int) -> int:
+        """Return how many rows of *lane*, *limit* at most, were taken up and not settled."""
+        query = (
+            "SELECT count(*) FROM (SELECT 1 FROM ledger WHERE lane = ? AND due_at > ? AND due_at <= ? AND state = 'pending' "
+            "AND partition IN (SELECT value FROM json_each(?)) LIMIT ?)"
+        )
+        return int((await self._read(query, (lane, now, leased_until, many(sorted(partitions)), limit)))[0][0])
+
+    async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
+        if changes:
+            await self._write_all(
+                "UPDATE ledger SET state = ?, attempt = ?, due_at = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
+                [(new.state, new.attempt, new.due_at, old.alert_id, old.state, old.attempt) for old, new in changes],
+            )
+
+    async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's."""
+        await self._write_all(
+            "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, history = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
+            [
+                (new.state, new.attempt, new.due_at, orjson.dumps(history_body(new)), old.alert_id, old.state, old.attempt)
+                for old, new in changes
+            ],
+        )
+
+    async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
+        """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""
+        owned = many(sorted(partitions))
+
+        def change(connection: sqlite3.Connection) -> None:
+            update = "UPDATE ledger SET due_at = ? WHERE partition IN (SELECT value FROM json_each(?))"
+            connection.execute(f"{update} AND due_at > ? AND due_at <= ? AND state = 'pending'", (due_at, owned, due_at, leased_until))
+            connection.execute(f"{update} AND due_at = ?", (due_at, owned, HELD))
+
+        await self._database.write(change)
+
+    async def wake(self, wakes: Sequence[Wake]) -> None:
+        """Make unreachable rows due."""
+        await self._write_all(
+            "UPDATE ledger SET state = 'deferred', due_at = ? "
+            "WHERE person IN (SELECT value FROM json_each(?)) AND state = 'unreachable' AND created_at >= ?",
+            [(wake.due_at, many(wake.person_ids), wake.made_since) for wake in wakes],
+        )
+
+    async def _rows(self, where: str, parameters: tuple[Any, ...]) -> list[Row]:
+        found = await self._read(f"{_SELECT_ROWS} {where}", parameters)
+        return [row_from(_document(values), orjson.loads(alert), orjson.loads(history)) for *values, alert, history in found]
+
+
+def _progress(row: Row) -> tuple[Any, ...]:
+    return (
+        row.state, row.attempt, row.due_at, row.trying, row.failures, row.first_failed_at,
+        row.channel, row.letter, " ".join(row.failed_channels),
+    )  # fmt: skip
+
+
+def _row_values(row: Row) -> tuple[Any, ...]:
+    alert = row.alert
+    return (
+        row.alert_id, board_key(alert.workspace, alert.board), row.sequence, row.ordinal, alert.person_id, row.partition, row.wanted,
+        row.wanted_sequence, row.lane, alert.created_at, orjson.dumps(alert_body(alert)), *_progress(row), orjson.dumps(history_body(row)),
+    )  # fmt: skip
+
+
+def _document(values: Sequence[Any]) -> dict[str, Any]:
+    document = dict(zip(_ROW_COLUMNS, values, strict=True))
+    return {**document, "failed_channels": document["failed_channels"].split()}
+
+
+def _is_written(connection: sqlite3.Connection, row: Row) -> bool:
+    """Tell whether the row has *row*'s last verdict already: this settlement, whose reply was lost."""
+    found = connection.execute("SELECT history FROM ledger WHERE alert_id = ?", (row.alert_id,)).fetchone()
+    return found is not None and history_body(row)[-1] in orjson.loads(found[0])

@@ -1,0 +1,174 @@
+"""Letters: written, sent, and what each row's verdict is."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from services.common.clock import Clock, Micros
+from services.common.logs import get_logger
+from services.common.records import Output
+from services.notifier.domain.ledger import Row, State, Verdict, begun, deferred, fallen_back, settled, taken_up
+from services.notifier.domain.letter import Letter, letter_id
+from services.notifier.domain.person import EMAIL
+from services.notifier.domain.telling import SECOND, Human, Means, Schedule, Send, has_another_road
+from services.notifier.ports import Accepted, Channel, Delivery, Disabled, LedgerStore, Message, Postponed, Refused, Unrenderable
+
+log = get_logger(__name__)
+
+LEASE: Micros = 900 * SECOND
+"""So long a row that was taken up may be on its way before it counts as lost, even where no worker died."""
+_UNTRIED_WAIT: Micros = SECOND
+
+Change: TypeAlias = tuple[Row, Row]
+"""A row as it is in the ledger, and as it is to be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message and the rows that it tells of; the first is the one whose record is acted on."""
+
+    place: int
+    origin: str
+    human: Human
+    rows: Sequence[Row]
+    road: Send
+    letter: Letter
+    message: Message
+
+
+class Post:
+    """Sends letters by any channel."""
+
+    def __init__(self, ledger: LedgerStore, clock: Clock, channels: Mapping[str, Channel], means: Means, schedule: Schedule) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._channels = channels
+        self._means = means
+        self._schedule = schedule
+
+    def packed(self, place: int, origin: str, human: Human, rows: Sequence[Row], road: Send) -> Parcel:
+        """Return the message that tells of *rows*; of the first alone where no template tells of all.
+
+        Raises:
+            Unrenderable: No template tells of the first.
+        """
+        try:
+            letter = self._letter(human, rows, road.address)
+            message = self._channels[road.channel].compose(letter)
+        except Unrenderable as error:
+            if len(rows) == 1:
+                raise
+            log.error("unrenderable", channel=road.channel, alerts=len(rows), error=str(error))
+            return self.packed(place, origin, human, rows[:1], road)
+        return Parcel(place, origin, human, rows, road, letter, message)
+
+    async def deliver(self, parcels: Sequence[Parcel], deadline: float) -> Mapping[int, Sequence[Change]]:
+        """Send *parcels*, no two of them to one human; return, by place, each row's change.
+
+        The ledger knows who is about to be asked before anyone is.
+
+        Raises:
+            TransientError: The store does not answer.
+            Fenced: Another worker has written one of the rows.
+        """
+        now = self._clock.now()
+        waiting = [row for parcel in parcels for row in parcel.rows if row.state == "deferred"]
+        await self._ledger.take_up([(row, taken_up(row, now + LEASE)) for row in waiting])
+        begun_rows = [begun(_on_its_way(row), parcel.road.channel, parcel.letter.id) for parcel in parcels for row in parcel.rows]
+        await self._ledger.begin(begun_rows)
+        deliveries = await self._sent(parcels, deadline)
+        now = self._clock.now()
+        return {
+            parcel.place: [self._judged(parcel, row, delivery, now) for row in parcel.rows]
+            for parcel, delivery in zip(parcels, deliveries, strict=True)
+        }
+
+    def republished(self, rows: Sequence[Row], name: str, human: Human) -> Sequence[Output]:
+        """Return what was published when *rows* were told by the channel *name* in one message, besides their verdicts."""
+        channel = self._channels.get(name)
+        if channel is None or channel.needs_address:
+            return ()
+        letter = self._letter(human, rows, human.audience.root)
+        try:
+            return channel.outputs(channel.compose(letter), letter)
+        except Unrenderable as error:
+            log.error("unrenderable", channel=channel.name, alerts=len(rows), error=str(error))
+            return ()
+
+    def outputs(self, parcel: Parcel) -> Sequence[Output]:
+        """Return what is published with the word that *parcel* was taken."""
+        return self._channels[parcel.road.channel].outputs(parcel.message, parcel.letter)
+
+    def _letter(self, human: Human, rows: Sequence[Row], address: str) -> Letter:
+        alerts = [row.alert for row in sorted(rows, key=lambda row: (row.alert.created_at, row.alert_id))]
+        begun_as = rows[0].letter if rows[0].trying else None
+        return Letter(begun_as or letter_id(alerts), address, alerts, human.audience.language)
+
+    async def _sent(self, parcels: Sequence[Parcel], deadline: float) -> Sequence[Delivery]:
+        by_channel = defaultdict[str, list[int]](list)
+        for place, parcel in enumerate(parcels):
+            by_channel[parcel.road.channel].append(place)
+        answers = await asyncio.gather(
+            *(self._channels[name].send([parcels[place].message for place in places], deadline) for name, places in by_channel.items())
+        )
+        found: dict[int, Delivery] = {}
+        for places, deliveries in zip(by_channel.values(), answers, strict=True):
+            found |= zip(places, deliveries, strict=True)
+        return [found[place] for place in range(len(parcels))]
+
+    def _judged(self, parcel: Parcel, row: Row, delivery: Delivery, now: Micros) -> Change:
+        old = _on_its_way(row)
+        tried = replace(begun(old, parcel.road.channel, parcel.letter.id), trying=row.trying)
+        verdict = verdict_of(old, "deferred", "", parcel.origin, now, road=parcel.road)
+        match delivery:
+            case Accepted():
+                by = "the mail server" if parcel.road.channel == EMAIL else parcel.road.channel
+                verdict = replace(verdict, outcome="sent", reason=f"accepted by {by}", message_id=parcel.message.message_id)
+                return old, settled(tried, verdict)
+            case Refused(reason) | Disabled(reason):
+                verdict = replace(verdict, reason=reason, message_id=parcel.message.message_id, is_gone=isinstance(delivery, Disabled))
+                return old, self._failed(parcel, tried, verdict)
+            case Postponed():
+                return old, self._postponed(parcel, tried, replace(verdict, reason=delivery.reason), delivery, now)
+
+    def _failed(self, parcel: Parcel, tried: Row, verdict: Verdict) -> Row:
+        """Return *tried* after its channel has failed it: due for the next one, unless it may have gone out by this one already."""
+        channel = parcel.road.channel
+        fallen = fallen_back(tried, verdict, channel)
+        if not tried.trying and has_another_road(fallen, parcel.human, self._means):
+            return fallen
+        return settled(tried, replace(verdict, outcome="failed"))
+
+    def _postponed(self, parcel: Parcel, tried: Row, verdict: Verdict, delivery: Postponed, now: Micros) -> Row:
+        if not delivery.tried:
+            return deferred(tried, verdict, max(delivery.until or 0, now + _UNTRIED_WAIT), failed=False)
+        failures = tried.failures + 1
+        first = tried.first_failed_at if tried.first_failed_at is not None else now
+        due_at = self._schedule.next(failures, first, now, random.random())  # noqa: S311 - spreads load, guards nothing
+        if due_at is None:
+            given_up = replace(verdict, reason=f"given up after {failures} attempts: {verdict.reason}")
+            return self._failed(parcel, tried, given_up)
+        return deferred(tried, verdict, max(due_at, delivery.until or 0), failed=True)
+
+
+def verdict_of(row: Row, outcome: State, reason: str, origin: str, now: Micros, *, road: Send | None = None) -> Verdict:
+    """Return what is said of *row*'s present attempt."""
+    return Verdict(
+        outcome=outcome,
+        reason=reason,
+        attempt=row.attempt,
+        at=now,
+        origin=origin,
+        channel=None if road is None else road.channel,
+        contact_of=None if road is None else road.contact_of,
+    )
+
+
+def _on_its_way(row: Row) -> Row:
+    """Return *row* as it is in the ledger once it was taken along."""
+    return row if row.state == "pending" else taken_up(row, row.due_at or 0)
