@@ -8,13 +8,13 @@ import numpy as np
 
 from services.common.clock import Micros
 from services.common.events import Decision
-from services.common.ids import board_key
+from services.common.ids import board_key, decision_ids
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
-from services.dedup.domain.index import Index, Query, Units, in_units
+from services.dedup.domain.index import Index, Units, in_units
 from services.dedup.domain.policy import BALANCED, Bands, Policy
 from services.dedup.domain.portrait import Portrait, Vocabulary
 from services.dedup.domain.texts import text_key
@@ -30,6 +30,8 @@ class Board:
         self.workspace = workspace
         self.board = board
         self.key = board_key(workspace, board)
+        self.decision_id = decision_ids(workspace, board)
+        """Gives a decision's id by its sequence."""
         self.position = 0
         """Of the last entry of the log."""
         self.sequence = 0
@@ -55,6 +57,8 @@ class Board:
         self.vocabulary = Vocabulary()
         self.changed: set[str] = set()
         """Of the touched ideas those that lost a text, or were merged or unmerged: their portraits hold no longer."""
+        self._bands: tuple[float, Bands] | None = None
+        """Those of a threshold, as they were last asked for."""
         self._positions: dict[str, int] = {}
         self._tallies = Tallies(self.persons.root)
         self._by_person: dict[str, dict[str, None]] = {}
@@ -66,7 +70,9 @@ class Board:
     @property
     def bands(self) -> Bands:
         """From which scores on it merges and suggests at this moment."""
-        return self.policy.bands(self.calibration.threshold)
+        if self._bands is None or self._bands[0] != self.calibration.threshold:
+            self._bands = (self.calibration.threshold, self.policy.bands(self.calibration.threshold))
+        return self._bands[1]
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""
@@ -133,15 +139,15 @@ class Board:
         """Remember the newest revision of a piece of feedback."""
         self.revisions[seen.feedback_id] = seen.revision
 
-    def apply(self, decision: Decision, vector: Units | None = None, query: Query | None = None) -> None:
-        """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet; *query* that vector's, if at hand."""
+    def apply(self, decision: Decision, vector: Units | None = None) -> None:
+        """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet."""
         self.sequence = decision.sequence
         idea_id = decision.idea_id or ""
         match decision.type:
             case "opened":
                 self._open(idea_id, decision.title or "", decision.occurred_at)
             case "linked":
-                self._link(decision, vector, query)
+                self._link(decision, vector)
             case "unlinked":
                 self._unlink(decision.feedback_id or "")
             case "moved" | "split":
@@ -181,10 +187,10 @@ class Board:
         self.slots.append(idea)
         self._touch(idea_id)
 
-    def _link(self, decision: Decision, vector: Units | None, query: Query | None) -> None:
+    def _link(self, decision: Decision, vector: Units | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._hold(idea, decision.text or "", feedback, vector, query)
+        row = self._hold(idea, decision.text or "", feedback, vector)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None
@@ -213,11 +219,11 @@ class Board:
         self._change(former.idea_id)
         self._change(self.root_of(former.idea_id))
         link.idea_id = idea_id
-        link.row = self._hold(idea, text, feedback_id, vector, None)
+        link.row = self._hold(idea, text, feedback_id, vector)
         idea.links[feedback_id] = link
         self._count(link)
 
-    def _hold(self, idea: IdeaState, text: str, feedback: str, vector: Units | None, query: Query | None) -> int:
+    def _hold(self, idea: IdeaState, text: str, feedback: str, vector: Units | None) -> int:
         """Return the row of *idea* that says *text*, a new one with *vector* if need be."""
         key = text_key(text)
         for row in self.wordings.rows(key):
@@ -226,7 +232,7 @@ class Board:
         else:
             if vector is None:
                 raise ValueError(f"the log lacks the vector of a text that {idea.idea_id} does not hold")
-            row = self.index.add(idea.slot, vector, query)
+            row = self.index.add(idea.slot, vector)
             self.vocabulary.add(text)
         self.wordings.add(key, row, feedback, text)
         return row

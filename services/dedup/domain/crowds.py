@@ -2,106 +2,123 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+from services.dedup.domain.rows import Floats, Integers, Rows, Units
 
-
-class Centre(Protocol):
-    """Turns dot products into cosines around the board's mean."""
-
-    def cosines(self, dots: Floats, with_mean: Floats, squares: Floats) -> Floats:
-        """Return one cosine a vector."""
+_SUM_FROM = 16
+"""Rows from which on an idea's sum is kept; of fewer it is added up again each time."""
 
 
 class Crowds:
     """Rows grouped by idea. A slot is an idea's number; a place, its number among these."""
 
-    def __init__(self) -> None:
+    def __init__(self, rows: Rows) -> None:
         self.slots: Integers = np.empty(0, np.int64)
+        self.order: Integers = np.empty(0, np.int64)
+        """The rows of all places, one place's after another's."""
+        self.starts: Integers = np.empty(0, np.int64)
+        self.counts: Integers = np.empty(0, np.int64)
+        self.squares: Floats = np.empty(0)
+        """Of the sum of each place's rows."""
+        self._rows = rows
         self._places: dict[int, int] = {}
-        self._order: Integers = np.empty(0, np.int64)
-        self._starts: Integers = np.empty(0, np.int64)
-        self._counts: Integers = np.empty(0, np.int64)
-        self._squares: Integers = np.empty(0, np.int64)
-        """|sum of the idea's rows|²."""
+        self._sums: dict[int, NDArray[np.int64]] = {}
+
+    def __len__(self) -> int:
+        return len(self.slots)
 
     def has(self, slot: int) -> bool:
         """Tell whether *slot* has two rows or more."""
         return slot in self._places
 
-    def place(self, slot: int) -> int:
-        """Return where the arrays of ``cosines`` speak of *slot*."""
-        return self._places[slot]
-
     def rows(self, slot: int) -> Integers:
         """Return the rows of *slot*, in the order in which they were added."""
-        place = self._places[slot]
-        start = self._starts[place]
-        return self._order[start : start + self._counts[place]]
+        return self.order[self.segment(slot)]
 
-    def form(self, slot: int, first: int, second: int, first_square: float, dots: Floats | None) -> None:
-        """Begin with the two rows of *slot*; *dots* are those of the second with every row, None where ``recount`` will follow."""
+    def segment(self, slot: int) -> slice:
+        """Return which part of ``order`` is that of *slot*."""
+        place = self._places[slot]
+        start = int(self.starts[place])
+        return slice(start, start + int(self.counts[place]))
+
+    def is_large(self, slot: int) -> bool:
+        """Tell whether *slot* has so many rows that its sum is kept."""
+        return slot in self._sums
+
+    def sum_of(self, slot: int, rows: Units) -> Integers:
+        """Return the sum of the rows of *slot*; where it is not kept, *rows* are all of them."""
+        kept = self._sums.get(slot)
+        return rows.sum(axis=0, dtype=np.float64).astype(np.int64) if kept is None else kept
+
+    def places(self, slots: Sequence[int]) -> Integers:
+        """Return where the arrays speak of each of *slots*."""
+        return np.array([self._places[slot] for slot in slots], np.int64)
+
+    def form(self, slot: int, first: int, second: int) -> None:
+        """Begin with the two rows of *slot*."""
         self._places[slot] = len(self.slots)
         self.slots = np.append(self.slots, slot)
-        self._starts = np.append(self._starts, len(self._order))
-        self._counts = np.append(self._counts, 2)
-        self._order = np.append(self._order, (first, second))
-        square = 0 if dots is None else int(first_square) + 2 * int(dots[first]) + int(dots[second])
-        self._squares = np.append(self._squares, square)
+        self.starts = np.append(self.starts, len(self.order))
+        self.counts = np.append(self.counts, 2)
+        self.order = np.append(self.order, (first, second))
+        self.squares = np.append(self.squares, 0.0)
+        self._square(self._places[slot])
 
-    def add(self, slot: int, row: int, dots: Floats | None) -> None:
-        """Add *row* to *slot*, which has two rows at least."""
+    def add(self, slot: int, row: int, units: Units) -> None:
+        """Add *row*, which is *units*, to *slot*, which has two rows at least."""
         place = self._places[slot]
-        if dots is not None:
-            self._squares[place] += 2 * int(dots[self.rows(slot)].sum()) + int(dots[row])
-        end = self._starts[place] + self._counts[place]
-        self._order = np.insert(self._order, end, row)
-        self._counts[place] += 1
-        self._starts[place + 1 :] += 1
+        self.order = np.insert(self.order, self.starts[place] + self.counts[place], row)
+        self.counts[place] += 1
+        self.starts[place + 1 :] += 1
+        if slot in self._sums:
+            self._sums[slot] += units.astype(np.int64)
+        elif self.counts[place] >= _SUM_FROM:
+            self._sums[slot] = self._sum(slot)
+        self._square(place)
 
-    def remove(self, slot: int, row: int, dots: Floats | None) -> int | None:
-        """Remove *row* from *slot*; return the last row where only one is left, which is no crowd any more."""
+    def remove(self, slot: int, row: int, units: Units) -> int | None:
+        """Remove *row*, which is *units*, from *slot*; return the last row where only one is left, which is no crowd any more."""
         place = self._places[slot]
-        rows = self.rows(slot)
-        if dots is not None:
-            self._squares[place] -= 2 * int(dots[rows].sum()) - int(dots[row])
-        at = int(self._starts[place]) + int(np.flatnonzero(rows == row)[0])
-        self._order = np.delete(self._order, at)
-        self._counts[place] -= 1
-        self._starts[place + 1 :] -= 1
-        return self._dissolve(place) if self._counts[place] == 1 else None
+        at = int(self.starts[place]) + int(np.flatnonzero(self.rows(slot) == row)[0])
+        self.order = np.delete(self.order, at)
+        self.counts[place] -= 1
+        self.starts[place + 1 :] -= 1
+        if slot in self._sums:
+            self._sums[slot] -= units.astype(np.int64)
+        if self.counts[place] == 1:
+            return self._dissolve(place)
+        self._square(place)
+        return None
 
-    def recount(self, vectors: NDArray[np.float32]) -> None:
-        """Compute every idea's square from the rows themselves."""
-        for place, slot in enumerate(self.slots):
-            total = vectors[self.rows(int(slot))].sum(axis=0, dtype=np.float64).astype(np.int64)
-            self._squares[place] = total @ total
+    def totals(self, values: NDArray[np.float32]) -> Floats:
+        """Return the sum of *values*, which are those of ``order``, a place each."""
+        found: Floats = np.add.reduceat(values, self.starts, dtype=np.float64)
+        return found
 
-    def cosines(self, centre: Centre, dots: Floats, against: Floats, members: Floats, texts: int) -> tuple[Floats, Floats]:
-        """Return, a place each, the cosine of the centroid and the best of the members' cosines.
+    def highest(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the highest of *values*, which are those of ``order``, a place each."""
+        found: NDArray[np.float32] = np.maximum.reduceat(values, self.starts)
+        return found
 
-        *dots*, *against* (with the sum of the board's *texts*) and *members* (cosines) are of every row of the board.
-        """
-        if not len(self.slots):
-            return np.empty(0), np.empty(0)
-        counts = self._counts.astype(np.float64)
-        with_text = np.add.reduceat(dots.take(self._order), self._starts) / counts
-        with_mean = np.add.reduceat(against.take(self._order), self._starts) / (counts * texts)
-        nearest = np.maximum.reduceat(members.take(self._order), self._starts)
-        return centre.cosines(with_text, with_mean, self._squares / (counts * counts)), nearest
+    def _sum(self, slot: int) -> Integers:
+        return self.sum_of(slot, self._rows.units(self.rows(slot)))
+
+    def _square(self, place: int) -> None:
+        total = self._sum(int(self.slots[place]))
+        self.squares[place] = float(total @ total)
 
     def _dissolve(self, place: int) -> int:
-        row = int(self._order[self._starts[place]])
-        self._order = np.delete(self._order, self._starts[place])
-        self._starts[place + 1 :] -= 1
+        row = int(self.order[self.starts[place]])
+        self._sums.pop(int(self.slots[place]), None)
+        self.order = np.delete(self.order, self.starts[place])
+        self.starts[place + 1 :] -= 1
         self.slots = np.delete(self.slots, place)
-        self._starts = np.delete(self._starts, place)
-        self._counts = np.delete(self._counts, place)
-        self._squares = np.delete(self._squares, place)
+        self.starts = np.delete(self.starts, place)
+        self.counts = np.delete(self.counts, place)
+        self.squares = np.delete(self.squares, place)
         self._places = {int(slot): number for number, slot in enumerate(self.slots)}
         return row

@@ -17,7 +17,7 @@ from services.dedup.domain.commands import change_status, obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.ideas import IdeaState
-from services.dedup.domain.index import SCALE, Match, Query, in_units
+from services.dedup.domain.index import SCALE, Match, in_units
 from services.dedup.domain.proposals import written
 from services.dedup.domain.repair import Pair, pairs_to_repair
 from services.dedup.domain.sample import take_census
@@ -60,6 +60,11 @@ def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) ->
 
     A function of the board's log, *event* and *origin*: the same ones give the same entry byte for byte.
     """
+    return drafted(board, event, origin, vector_of).finish()
+
+
+def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -> Draft:
+    """Return what *event* establishes as far as *board*'s working state goes: what readers are told is drawn up by ``finish``."""
     draft = Draft(board, event, origin)
     match event.type:
         case "submitted" | "revised":
@@ -73,7 +78,7 @@ def decide(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) ->
             change_status(draft)
         case "persons_joined" | "persons_separated":
             _point_person(draft)
-    return draft.finish()
+    return draft
 
 
 def _place(draft: Draft, vector_of: VectorOf) -> None:
@@ -112,8 +117,8 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     vector = vector_of(event.text or "")
     draft.keep(vector)
     units = in_units(vector)
-    query = board.index.query(units, _CANDIDATES)
-    best = query.matches[0] if query.matches else None
+    matches = board.index.query(units, _CANDIDATES)
+    best = matches[0] if matches else None
     why: dict[str, Any] = {"score": best.score if best else None, "threshold": join}
     if best is not None and best.score >= join:
         idea_id, method = board.slots[best.slot].idea_id, "semantic"
@@ -122,9 +127,9 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     else:
         idea_id, method = ids.idea_id(event.workspace, event.board, event.event_id), "semantic"
         draft.decide("opened", idea_id=idea_id, title=title_of(event.text or ""), method=method, **why)
-    candidates = _candidates(board, query)
+    candidates = _candidates(board, matches)
     linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
-    draft.decide("linked", idea_id=idea_id, vector=units, query=query, **linked)
+    draft.decide("linked", idea_id=idea_id, vector=units, **linked)
     if best is not None and bands.suggest <= best.score < join:
         _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
 
@@ -183,7 +188,7 @@ def _repaired(pair: Pair, threshold: float) -> dict[str, Any]:
     return {"idea_id": pair.child, "other_idea_id": pair.parent, **why}
 
 
-def _candidates(board: Board, query: Query) -> str:
+def _candidates(board: Board, matches: Sequence[Match]) -> str:
     def shown(match: Match) -> dict[str, Any]:
         nearest = board.links[board.wordings.first_feedback(match.row)]
         return {
@@ -194,7 +199,7 @@ def _candidates(board: Board, query: Query) -> str:
             "nearest": nearest.event_id,
         }
 
-    return orjson.dumps([shown(match) for match in query.matches]).decode()
+    return orjson.dumps([shown(match) for match in matches]).decode()
 
 
 def _retract(draft: Draft) -> None:

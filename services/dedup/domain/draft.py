@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from services.common import ids
 from services.common.events import BoardEvent, Decision, DecisionType
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
-from services.dedup.domain.index import Query, Units
+from services.dedup.domain.index import Units
 from services.dedup.domain.states import changed_ideas
 
 
@@ -28,14 +27,14 @@ class Draft:
         self._vector: bytes | None = None
         self._census: Census | None = None
 
-    def decide(self, kind: DecisionType, *, vector: Units | None = None, query: Query | None = None, **fields: Any) -> None:
-        """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* and *query* as in ``Board.apply``."""
+    def decide(self, kind: DecisionType, *, vector: Units | None = None, **fields: Any) -> None:
+        """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* is as in ``Board.apply``."""
         sequence = self.board.sequence + 1
         idea_id = fields.get("idea_id")
         if idea_id is not None and "root_id" not in fields and (kind == "opened" or idea_id in self.board.ideas):
             fields["root_id"] = self.board.root_of(idea_id)
         decision = Decision(
-            decision_id=ids.decision_id(self.event.workspace, self.event.board, sequence),
+            decision_id=self.board.decision_id(sequence),
             type=kind,
             workspace=self.event.workspace,
             board=self.event.board,
@@ -46,7 +45,7 @@ class Draft:
             origin=self._origin,
             **fields,
         )
-        self.board.apply(decision, vector, query)
+        self.board.apply(decision, vector)
         self._decisions.append(decision)
 
     def keep(self, vector: Units | np.ndarray[Any, np.dtype[np.float32]]) -> None:

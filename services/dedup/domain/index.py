@@ -1,27 +1,29 @@
 """A board's texts as vectors, and how well a new text fits each of its ideas. Exact, so that no bit depends on how it is computed.
 
 A vector's components are rounded to multiples of 1/2048 (an error of about 10⁻⁴ in a cosine; the quantised model's own is 10⁻²) and
-kept as whole numbers in float32. By Cauchy-Schwarz every partial sum of a dot product of two unit vectors stays below 2²⁴, so float32
+kept as whole numbers. By Cauchy-Schwarz every partial sum of a dot product of two unit vectors stays below 2²⁴, so float32
 holds each exactly and BLAS gives the same bits whatever the matrix's shape, the order of summation, the thread count or the machine.
 What is summed over texts is whole too (float64 below 2⁵³, int64, or Python's own). Only quotients and roots are rounded, element by
 element, as IEEE 754 prescribes. So the same texts give the same scores whether they came one by one, in batches, or out of the store.
+
+A board is looked through by upper bounds of its scores (``bounds``), and what may be among the best is scored exactly.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from services.dedup.domain.bounds import Bounds, Found, Look
 from services.dedup.domain.crowds import Crowds
+from services.dedup.domain.rows import Coarse, Floats, Integers, Rows, Units
 
-Units: TypeAlias = NDArray[np.float32]
-"""Whole numbers: a vector's components times 2048."""
-Floats: TypeAlias = NDArray[np.float64]
-Integers: TypeAlias = NDArray[np.int64]
+__all__ = ["LEAST_SQUARE", "SCALE", "Floats", "Index", "Integers", "Match", "Units", "in_units"]
 
 SCALE = 2048
 """Units in 1."""
@@ -30,8 +32,6 @@ _PRIOR_TEXTS = 20
 """The running mean starts as that of so many texts at the origin."""
 LEAST_SQUARE = 1.0
 """Of a centred vector, in units: a text at the mean itself resembles nothing."""
-_FIRST_ROWS = 8
-_CHUNK_ROWS = 4096
 
 
 def in_units(vector: NDArray[np.float32]) -> Units:
@@ -58,182 +58,150 @@ class Match:
     row: int
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
-    """The best matches of a text, best first, and its dot product with every row."""
-
-    matches: tuple[Match, ...]
-    dots: Floats
-
-
 class Index:
     """Rows of vectors, each a text of one idea; ideas are slots 0, 1, 2, … in the order in which they were opened."""
 
     def __init__(self, dimensions: int) -> None:
-        self._rows: Units = np.zeros((_FIRST_ROWS, dimensions), np.float32)
-        self._against: Floats = np.zeros(_FIRST_ROWS)
-        """Each row's dot product with the sum of all."""
-        self._squares: Floats = np.zeros(_FIRST_ROWS)
-        self._slot_of = np.full(_FIRST_ROWS, -1, np.int64)
-        self._used = 0
-        self._free: list[int] = []
-        self._alone = np.full(_FIRST_ROWS, -1, np.int64)
-        """The row of a slot that has one row; -1 for others. One longer than the slots at least."""
+        self._rows = Rows(dimensions)
+        self._crowds = Crowds(self._rows)
+        self._bounds = Bounds(self._rows, self._crowds)
+        self._alone: dict[int, int] = {}
+        """The row of a slot that has one row."""
         self._slots = 0
-        self._crowds = Crowds()
         self._sum = np.zeros(dimensions, np.int64)
         self._sum_square = 0
         self._count = 0
-        self._is_stale = False
 
     def __len__(self) -> int:
         return self._count
 
     def open(self) -> int:
         """Return the slot of a new idea, without a row yet."""
-        if self._slots == len(self._alone):
-            self._alone = np.concatenate([self._alone, np.full_like(self._alone, -1)])
         self._slots += 1
         return self._slots - 1
 
     def vector(self, row: int) -> Units:
         """Return a copy of *row*."""
-        copy: Units = self._rows[row].copy()
-        return copy
+        return self._rows.units(row)
 
     def slot_of(self, row: int) -> int:
         """Return the idea that *row* belongs to; -1 where the row is gone."""
-        return int(self._slot_of[row])
+        return int(self._rows.slots[row])
 
     def live_rows(self) -> Integers:
         """Return the rows that are in use, in ascending order."""
-        rows: Integers = np.flatnonzero(self._slot_of[: self._used] >= 0)
+        rows: Integers = np.flatnonzero(self._rows.slots[: self._rows.used] >= 0)
         return rows
 
     def seen_from_the_mean(self, rows: Integers) -> tuple[Units, Floats, Floats, float]:
         """Return the vectors of *rows*, their dot products with the board's mean, their squares, and |mean|²."""
-        if self._is_stale:
-            self._recount()
-        texts = _PRIOR_TEXTS + self._count
-        return self._rows[rows], self._against[rows] / texts, self._squares[rows], self._sum_square / (texts * texts)
+        texts = self._texts
+        units = self._rows.units(rows)
+        return units, self._against(units) / texts, self._rows.squares[rows], self._sum_square / (texts * texts)
 
-    def add(self, slot: int, units: Units, query: Query | None = None) -> int:
-        """Add a text to the idea *slot*; return its row. *query*, if it is that of *units* on this very state, saves the work."""
-        row = self._take_row()
-        square = int(units.astype(np.int64) @ units.astype(np.int64))
-        with_sum = self._dot_sum(units)
-        if query is None or self._is_stale:
-            self._is_stale = True
-            self._place(slot, row, None)
-        else:
-            self._against[: len(query.dots)] += query.dots
-            self._against[row] = with_sum + square
-            dots = np.append(query.dots, 0.0) if row >= len(query.dots) else query.dots.copy()
-            dots[row] = square
-            self._place(slot, row, dots)
-        self._rows[row] = units
-        self._squares[row] = square
-        self._slot_of[row] = slot
+    def add(self, slot: int, units: Units) -> int:
+        """Add a text to the idea *slot*; return its row."""
+        row = self._rows.put(slot, units)
+        self._sum_square += 2 * self._dot_sum(units) + int(self._rows.squares[row])
         self._sum += units.astype(np.int64)
-        self._sum_square += 2 * with_sum + square
         self._count += 1
+        first = self._alone.pop(slot, None)
+        if first is not None:
+            self._crowds.form(slot, first, row)
+        elif self._crowds.has(slot):
+            self._crowds.add(slot, row, units)
+        else:
+            self._alone[slot] = row
+        self._bounds.added(row, first, is_alone=slot in self._alone)
         return row
 
     def remove(self, row: int) -> None:
         """Take a text out again, as if it had never been there."""
-        units = self._rows[row]
-        slot = int(self._slot_of[row])
-        dots = None if self._is_stale else (self._rows[: self._used] @ units).astype(np.float64)
-        if self._alone[slot] == row:
-            self._alone[slot] = -1
+        units, slot = self._rows.units(row), int(self._rows.slots[row])
+        last = None
+        if self._alone.get(slot) == row:
+            del self._alone[slot]
         else:
-            last = self._crowds.remove(slot, row, dots)
+            last = self._crowds.remove(slot, row, units)
             if last is not None:
                 self._alone[slot] = last
-        if dots is not None:
-            self._against[: self._used] -= dots
-        square = int(self._squares[row])
-        self._sum_square += square - 2 * self._dot_sum(units)
+        self._sum_square += int(self._rows.squares[row]) - 2 * self._dot_sum(units)
         self._sum -= units.astype(np.int64)
         self._count -= 1
-        self._slot_of[row] = -1
-        self._rows[row] = 0
-        self._against[row] = 0
-        self._squares[row] = 0
-        self._free.append(row)
+        self._rows.clear(row)
+        self._bounds.removed(row, last)
 
-    def query(self, units: Units, best: int) -> Query:
+    def query(self, units: Units, best: int) -> tuple[Match, ...]:
         """Return the *best* matches of *units* among the ideas that have a text, best first; of equals the oldest idea first."""
-        if self._is_stale:
-            self._recount()
-        dots = (self._rows[: self._used] @ units).astype(np.float64)
         if not self._count:
-            return Query((), dots)
-        texts = _PRIOR_TEXTS + self._count
-        mean_square = self._sum_square / (texts * texts)
-        with_mean = self._dot_sum(units) / texts
-        square = int(units.astype(np.int64) @ units.astype(np.int64))
-        length = math.sqrt(max(square - 2 * with_mean + mean_square, LEAST_SQUARE))
-        centre = _Centre(mean_square, mean_square - with_mean, length)
-        members = centre.cosines(dots, self._against[: self._used] / texts, self._squares[: self._used])
-        centroids, nearest = self._crowds.cosines(centre, dots, self._against, members, texts)
-        return Query(self._best(members, centroids, nearest, best), dots)
+            return ()
+        centre = self._centre(units)
+        look = self._bounds.look(Coarse(units), centre.offset, centre.length, self._sum / self._texts)
+        found = self._exact(units, centre, look.first(best), look)
+        least = min(match.score for match in found) if len(found) == best else -math.inf
+        others = look.others(least)
+        if others:
+            found += self._exact(units, centre, others, look)
+        found.sort(key=lambda match: (-match.score, match.slot))
+        return tuple(_rounded(match) for match in found[:best])
 
-    def _best(self, members: Floats, centroids: Floats, nearest: Floats, best: int) -> tuple[Match, ...]:
-        alone = self._alone[: self._slots]
-        none = np.append(members, -np.inf)  # what a slot without a row of its own (-1) takes
-        scores = none.take(alone, mode="wrap")
-        slots = self._crowds.slots
-        scores[slots] = (centroids + nearest) / 2
-        found: list[Match] = []
-        for _ in range(min(best, self._slots)):
-            slot = int(scores.argmax())
-            score = float(scores[slot])
-            if score == -math.inf:
-                break
-            row = int(alone[slot])
-            if row >= 0:
-                found.append(Match(slot, round(score, 6), round(score, 6), round(score, 6), row))
-            else:
-                place = self._crowds.place(slot)
-                rows = self._crowds.rows(slot)
-                row = int(rows[members[rows].argmax()])
-                found.append(Match(slot, round(score, 6), round(float(centroids[place]), 6), round(float(nearest[place]), 6), row))
-            scores[slot] = -np.inf
-        return tuple(found)
+    def _exact(self, units: Units, centre: _Centre, found: Found, look: Look) -> list[Match]:
+        """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not."""
+        parts = [self._worth_it(slot, units, centre, look) for slot in found.slots]
+        rows = np.concatenate([np.array(found.rows, np.int64), *parts])
+        vectors = self._rows.units(rows)
+        cosines = self._members(vectors, rows, units, centre)
+        alone, at = cosines.tolist(), len(found.rows)
+        matches = [Match(self.slot_of(row), alone[place], alone[place], alone[place], row) for place, row in enumerate(found.rows)]
+        if not parts:
+            return matches
+        edges = np.cumsum([at, *map(len, parts)]).tolist()
+        spans = [slice(start, stop) for start, stop in pairwise(edges)]
+        sums = np.array([self._crowds.sum_of(slot, vectors[span]) for slot, span in zip(found.slots, spans, strict=True)])
+        centroids = self._centroids(sums, found.slots, units, centre).tolist()
+        for slot, span, centroid in zip(found.slots, spans, centroids, strict=True):
+            place = span.start + int(cosines[span].argmax())  # of equals the one that was added first
+            matches.append(Match(slot, (centroid + alone[place]) / 2, centroid, alone[place], int(rows[place])))
+        return matches
+
+    def _worth_it(self, slot: int, units: Units, centre: _Centre, look: Look) -> Integers:
+        """Return the rows of a crowd to be looked at: all of a small one, of a large one those that may be nearest."""
+        rows, bounds = self._crowds.rows(slot), look.bounds_of(slot)
+        if not self._crowds.is_large(slot):
+            return rows
+        likely = rows[[int(bounds.argmax())]]
+        worthy: Integers = rows[bounds >= self._members(self._rows.units(likely), likely, units, centre)[0]]
+        return worthy
+
+    def _members(self, vectors: Units, rows: Integers, units: Units, centre: _Centre) -> Floats:
+        dots = (vectors @ units).astype(np.float64)
+        return centre.cosines(dots, self._against(vectors) / self._texts, self._rows.squares[rows])
+
+    def _centroids(self, sums: Integers, slots: Sequence[int], units: Units, centre: _Centre) -> Floats:
+        places = self._crowds.places(slots)
+        counts, squares = self._crowds.counts[places].astype(np.float64), self._crowds.squares[places]
+        with_text = (sums @ units.astype(np.int64)).astype(np.float64) / counts
+        with_mean = (sums @ self._sum).astype(np.float64) / (counts * self._texts)
+        return centre.cosines(with_text, with_mean, squares / (counts * counts))
+
+    def _centre(self, units: Units) -> _Centre:
+        mean_square = self._sum_square / (self._texts * self._texts)
+        with_mean = self._dot_sum(units) / self._texts
+        square = int(float(units @ units))
+        length = math.sqrt(max(square - 2 * with_mean + mean_square, LEAST_SQUARE))
+        return _Centre(mean_square, mean_square - with_mean, length)
+
+    @property
+    def _texts(self) -> int:
+        return _PRIOR_TEXTS + self._count
+
+    def _against(self, vectors: Units) -> Floats:
+        """Return the dot products of *vectors* with the sum of all texts."""
+        found: Floats = vectors.astype(np.float64) @ self._sum.astype(np.float64)
+        return found
 
     def _dot_sum(self, units: Units) -> int:
         return int(units.astype(np.int64) @ self._sum)
-
-    def _place(self, slot: int, row: int, dots: Floats | None) -> None:
-        first = int(self._alone[slot])
-        if first >= 0:
-            self._alone[slot] = -1
-            self._crowds.form(slot, first, row, self._squares[first], dots)
-        elif self._crowds.has(slot):
-            self._crowds.add(slot, row, dots)
-        else:
-            self._alone[slot] = row
-
-    def _take_row(self) -> int:
-        if self._free:
-            return self._free.pop()
-        if self._used == len(self._rows):
-            self._rows = np.concatenate([self._rows, np.zeros_like(self._rows)])
-            self._against = np.concatenate([self._against, np.zeros_like(self._against)])
-            self._squares = np.concatenate([self._squares, np.zeros_like(self._squares)])
-            self._slot_of = np.concatenate([self._slot_of, np.full_like(self._slot_of, -1)])
-        self._used += 1
-        return self._used - 1
-
-    def _recount(self) -> None:
-        """Compute at once what ``add`` and ``remove`` keep up to date with a query's work at hand."""
-        total = self._sum.astype(np.float64)
-        for start in range(0, self._used, _CHUNK_ROWS):
-            rows = self._rows[start : min(start + _CHUNK_ROWS, self._used)]
-            self._against[start : start + len(rows)] = rows.astype(np.float64) @ total
-        self._crowds.recount(self._rows)
-        self._is_stale = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,3 +225,7 @@ class _Centre:
         below *= self.length
         above /= below
         return above
+
+
+def _rounded(match: Match) -> Match:
+    return Match(match.slot, round(match.score, 6), round(match.centroid, 6), round(match.member, 6), match.row)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ _KEYWORDS = 4
 _MOST_TEXTS = 256
 """Of a larger idea so many, evenly spread, are looked at."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
-_GROWTH = 1.5
+_RUNGS = [1.5**rung for rung in range(100)]
 """A portrait is drawn again when an idea has grown by half, so that it does not change under a reader's eyes with each text."""
 
 
@@ -35,7 +36,7 @@ class Portrait:
 
 def is_due(portrait: Portrait | None, mentions: int) -> bool:
     """Tell whether an idea of so many *mentions* has grown out of *portrait*."""
-    return portrait is None or _rung(portrait.mentions) != _rung(mentions)
+    return portrait is None or (portrait.mentions != mentions and _rung(portrait.mentions) != _rung(mentions))
 
 
 class Vocabulary:
@@ -85,7 +86,4 @@ def words_of(text: str) -> list[str]:
 
 
 def _rung(mentions: int) -> int:
-    rung, size = 0, 1.0
-    while mentions > size:
-        rung, size = rung + 1, size * _GROWTH
-    return rung
+    return bisect_left(_RUNGS, mentions)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 
 _TITLE_CHARACTERS = 120
 
 
+@lru_cache(maxsize=4096)
 def text_key(text: str) -> bytes:
     """Return 16 bytes that are equal for texts that differ in case and white space only."""
     normalised = " ".join(text.casefold().split())
