@@ -3,36 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.common.events import BoardEvent, Decision, Idea
-from services.common.kafka import KafkaSink
-from services.common.paths import ROOT
 from services.common.records import Record
-from services.common.settings import KafkaSettings
-from services.common.topics import load_topics
-from services.console.embedded.broker import EmbeddedBroker, free_port
+from services.console.embedded.broker import EmbeddedBroker
 from services.dedup.offline import cluster_events, open_encoder
 from services.dedup.settings import DedupSettings
 from tests.fakes_dedup import BOARDS, CODEC, command, event_of, idea_name, models_folder, submitted
+from tests.support.one_service import ServiceProcess, broker_with_topics, publish, reading
 
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
 
-_PARTITIONS = 4
 _PATIENCE_SECONDS = 90
 _WISHES = ("add a dark mode", "export a board to PDF", "the app crashes when I open a large board", "lock a frame", "a mobile app")
 _WAYS = (
@@ -62,68 +53,26 @@ def _history() -> list[BoardEvent]:
     ]
 
 
-class Dedup:
-    """The service as a process of its own, started again after a kill on the same store."""
-
-    def __init__(self, bootstrap: str, folder: Path) -> None:
-        self._folder = folder
-        self.http_port = free_port()
-        self._environment = os.environ | {
-            "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
-            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "6000",
-            "GROUNDSWELL_TOPIC_PARTITIONS": str(_PARTITIONS),
-            "GROUNDSWELL_DATA_DIR": str(folder),
-            "GROUNDSWELL_MODEL_CACHE": str(models_folder()),
-            "GROUNDSWELL_HTTP_PORT": str(self.http_port),
-            "GROUNDSWELL_BATCH_RECORDS": "3",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self._folder / "dedup.log").open("ab") as log:
-            command_line = [sys.executable, "-m", "services.dedup"]
-            self._process = subprocess.Popen(command_line, cwd=ROOT, env=self._environment, stderr=log, stdout=log)
-
-    def end(self, how: signal.Signals) -> int:
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-        return self._process.wait(30)
-
-    def log(self) -> str:
-        return (self._folder / "dedup.log").read_text()
-
-
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
     """A broker with every topic."""
-    with EmbeddedBroker(tmp_path / "broker.log") as running:
-        asyncio.run(_create_topics(running.bootstrap_servers))
+    with broker_with_topics(tmp_path) as running:
         yield running
 
 
 @pytest.fixture
-def dedup(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Dedup]:
+def dedup(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[ServiceProcess]:
     """The service, not started yet."""
-    service = Dedup(broker.bootstrap_servers, tmp_path)
+    settings = {"GROUNDSWELL_MODEL_CACHE": str(models_folder()), "GROUNDSWELL_BATCH_RECORDS": "3"}
+    service = ServiceProcess("dedup", broker.bootstrap_servers, tmp_path, **settings)
     yield service
     service.end(signal.SIGKILL)
-
-
-async def _create_topics(bootstrap: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, _PARTITIONS, 1) for name in sorted(load_topics())])
-    finally:
-        await admin.close()
 
 
 class Readers:
     """Reads what dedup has published so far."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+    def __init__(self, consumer: Any) -> None:
         self._consumer = consumer
         self.decisions: list[Decision] = []
         self.ideas: list[Idea] = []
@@ -150,26 +99,6 @@ class Readers:
         return sorted(kept.values(), key=lambda decision: (decision.board, decision.sequence))
 
 
-@contextlib.asynccontextmanager
-async def _reading(bootstrap: str) -> AsyncIterator[Readers]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, auto_offset_reset="earliest")
-    await consumer.start()
-    try:
-        consumer.assign([TopicPartition(topic, n) for topic in (Decision.TOPIC, Idea.TOPIC) for n in range(_PARTITIONS)])
-        yield Readers(consumer)
-    finally:
-        await consumer.stop()
-
-
-async def _publish(bootstrap: str, events: Sequence[BoardEvent]) -> None:
-    sink = KafkaSink(KafkaSettings(bootstrap_servers=bootstrap, idempotence=False), "test", max_record_bytes=1 << 20)
-    await sink.start()
-    try:
-        await sink.publish([CODEC.output(event) for event in events])
-    finally:
-        await sink.stop()
-
-
 def _healthz(port: int) -> float:
     started = time.monotonic()
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
@@ -177,16 +106,17 @@ def _healthz(port: int) -> float:
     return time.monotonic() - started
 
 
-async def test_decisions_survive_a_kill_and_a_second_publication(broker: EmbeddedBroker, dedup: Dedup) -> None:
+async def test_decisions_survive_a_kill_and_a_second_publication(broker: EmbeddedBroker, dedup: ServiceProcess) -> None:
     history = _history()
     encoder = open_encoder(DedupSettings(model_cache=models_folder()))
     expected = cluster_events(history, encoder=encoder)
     wanted = sorted(
         (replace(decision, origin=None) for decision in expected.decisions), key=lambda decision: (decision.board, decision.sequence)
     )
-    await _publish(broker.bootstrap_servers, history)
+    await publish(broker.bootstrap_servers, [CODEC.output(event) for event in history])
 
-    async with _reading(broker.bootstrap_servers) as readers:
+    async with reading(broker.bootstrap_servers, (Decision.TOPIC, Idea.TOPIC)) as consumer:
+        readers = Readers(consumer)
         dedup.start()
         await readers.until(lambda: len(readers.decisions) >= len(wanted) // 3, dedup.log)
         assert await asyncio.to_thread(_healthz, dedup.http_port) < 2
@@ -202,10 +132,8 @@ async def test_decisions_survive_a_kill_and_a_second_publication(broker: Embedde
         assert {idea.idea_id: idea for idea in expected.ideas} == present
 
         said = len(readers.decisions)
-        await _publish(
-            broker.bootstrap_servers,
-            [*history, event_of(999, type="status_changed", idea_id=idea_name(1, BOARDS[1]), status="planned", board=BOARDS[1])],
-        )
+        planned = event_of(999, type="status_changed", idea_id=idea_name(1, BOARDS[1]), status="planned", board=BOARDS[1])
+        await publish(broker.bootstrap_servers, [CODEC.output(event) for event in (*history, planned)])
         await readers.until(lambda: len(readers.decisions) > said, dedup.log)
         await readers.take(2000)
         assert [event_of(999).event_id] == [decision.event_id for decision in readers.decisions[said:]]

@@ -2,88 +2,37 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.common import ids
-from services.common.paths import ROOT
 from services.common.records import Output
-from services.common.topics import load_topics
 from services.console.embedded.broker import EmbeddedBroker
 from tests.fakes_ingest import BOARD, CHANNELS, WORKSPACE, event_of
 from tests.ingest_samples import GOOD, POISON
+from tests.support.one_service import ServiceProcess, broker_with_topics, publish, reading
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
 
-_PARTITIONS = 4
-_LIMIT_BYTES = 2 * 1024 * 1024
 _PATIENCE_SECONDS = 60
 
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker(tmp_path / "broker.log") as running:
-        asyncio.run(_create_topics(running.bootstrap_servers))
+    with broker_with_topics(tmp_path, CHANNELS.topics()) as running:
         yield running
 
 
-async def _create_topics(bootstrap: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
-        names = {*load_topics(), *CHANNELS.topics()}
-        await admin.create_topics([NewTopic(name, _PARTITIONS, 1) for name in sorted(names)])
-    finally:
-        await admin.close()
-
-
-class Ingest:
-    """The service as a process of its own, started again after a kill on the same store."""
-
-    def __init__(self, bootstrap: str, folder: Path) -> None:
-        self._folder = folder
-        self._environment = os.environ | {
-            "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": bootstrap,
-            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
-            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "6000",
-            "GROUNDSWELL_TOPIC_PARTITIONS": str(_PARTITIONS),
-            "GROUNDSWELL_DATA_DIR": str(folder),
-            "GROUNDSWELL_BATCH_RECORDS": "100",
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with (self._folder / "ingest.log").open("ab") as log:
-            command = [sys.executable, "-m", "services.ingest"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stderr=log, stdout=log)
-
-    def end(self, how: signal.Signals) -> int:
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-        return self._process.wait(30)
-
-    def log(self) -> str:
-        return (self._folder / "ingest.log").read_text()
-
-
 @pytest.fixture
-def ingest(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Ingest]:
-    service = Ingest(broker.bootstrap_servers, tmp_path)
+def ingest(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[ServiceProcess]:
+    service = ServiceProcess("ingest", broker.bootstrap_servers, tmp_path, GROUNDSWELL_BATCH_RECORDS="100")
     service.start()
     yield service
     service.end(signal.SIGKILL)
@@ -91,33 +40,14 @@ def ingest(broker: EmbeddedBroker, tmp_path: Path) -> Iterator[Ingest]:
 
 async def _publish(bootstrap: str, records: Sequence[tuple[str, bytes, bytes | None]]) -> None:
     """Publish (topic, key, value); equal keys keep their order."""
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, max_request_size=_LIMIT_BYTES, acks="all")
-    await producer.start()
-    try:
-        deliveries = [await producer.send(topic, key=key, value=value) for topic, key, value in records]
-        await asyncio.gather(*deliveries)
-    finally:
-        await producer.stop()
+    await publish(bootstrap, [Output(topic, key, value, key) for topic, key, value in records])
 
 
-@contextlib.asynccontextmanager
-async def _consumer(bootstrap: str, topics: Sequence[str]) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, max_partition_fetch_bytes=_LIMIT_BYTES, enable_auto_commit=False)
-    await consumer.start()
-    try:
-        places = [TopicPartition(topic, number) for topic in topics for number in range(_PARTITIONS)]
-        consumer.assign(places)
-        await consumer.seek_to_beginning(*places)
-        yield consumer
-    finally:
-        await consumer.stop()
-
-
-async def _read(bootstrap: str, topics: Sequence[str], enough: Callable[[list[Any]], bool], ingest: Ingest) -> list[Any]:
+async def _read(bootstrap: str, topics: Sequence[str], enough: Callable[[list[Any]], bool], ingest: ServiceProcess) -> list[Any]:
     """Return the records of *topics* once there are *enough* of them."""
     found: list[Any] = []
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    async with _consumer(bootstrap, topics) as consumer:
+    async with reading(bootstrap, topics) as consumer:
         while not enough(found):
             assert time.monotonic() < deadline, f"{len(found)} records of {topics}\n{ingest.log()[-3000:]}"
             for records in (await consumer.getmany(timeout_ms=200)).values():
@@ -133,7 +63,7 @@ def _letters(records: Sequence[Any]) -> Counter[tuple[bytes | None, bytes | None
     return Counter((r.key, r.value, dict(r.headers)["__connect.errors.exception.class.name"].decode()) for r in records)
 
 
-async def test_every_channel_and_every_poison(broker: EmbeddedBroker, ingest: Ingest) -> None:
+async def test_every_channel_and_every_poison(broker: EmbeddedBroker, ingest: ServiceProcess) -> None:
     bootstrap = broker.bootstrap_servers
     poison = [(topic, b"poison", value) for topic, value, _ in POISON]
     good = [(topic, b"good", orjson.dumps(value)) for topic, value in GOOD]
@@ -158,7 +88,9 @@ async def test_every_channel_and_every_poison(broker: EmbeddedBroker, ingest: In
         assert event.key().encode() == record.key
 
 
-async def test_a_kill_in_the_middle_loses_nothing_and_a_second_publication_adds_nothing(broker: EmbeddedBroker, ingest: Ingest) -> None:
+async def test_a_kill_in_the_middle_loses_nothing_and_a_second_publication_adds_nothing(
+    broker: EmbeddedBroker, ingest: ServiceProcess
+) -> None:
     bootstrap = broker.bootstrap_servers
     log = []
     for number in range(2_000):

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections import defaultdict
@@ -17,23 +16,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pymongo import MongoClient
 
 from services.common.codec import Codec
 from services.common.events import Decision, Event, NotificationOutcome, PersonEvent
 from services.common.guard import Exit
 from services.common.ids import alert_id, decision_id, person_id
-from services.common.kafka import KafkaSink
-from services.common.paths import ROOT
 from services.common.records import Output, Record
 from services.common.registry import open_schemas
-from services.common.settings import KafkaSettings
-from services.common.topics import load_topics
 from services.console.embedded.broker import EmbeddedBroker
 from services.console.embedded.mail import MailSink, Reply
 from tests.conftest import MONGO_URL
+from tests.support.one_service import ServiceProcess, broker_with_topics, publish, reading
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
@@ -48,41 +42,14 @@ _BATCH = 500
 """So many may repeat after a kill with which the store is lost, at most: what was written down and not yet said."""
 
 
-class Notifier:
-    """The service as a process, started again on the same store."""
-
-    def __init__(self, folder: Path, bootstrap_servers: str, smtp_port: int, **settings: str) -> None:
-        self.log = folder / "notifier.log"
-        self._environment = os.environ | {
-            "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": bootstrap_servers,
-            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
-            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "6000",
-            "GROUNDSWELL_TOPIC_PARTITIONS": str(PARTITIONS),
-            "GROUNDSWELL_DATA_DIR": str(folder / "data"),
-            "GROUNDSWELL_SMTP_PORT": str(smtp_port),
-            "GROUNDSWELL_SMTP_RETRY_BASE_SECONDS": "1",
-            "GROUNDSWELL_SMTP_RETRY_LONGEST_SECONDS": "2",
-            **settings,
-        }
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "services.notifier"]
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
-
-    def end(self, how: signal.Signals) -> int:
-        assert self._process is not None
-        if self._process.poll() is None:
-            self._process.send_signal(how)
-        return self._process.wait(30)
-
-    def wait(self) -> int:
-        assert self._process is not None
-        return self._process.wait(30)
-
-    def is_running(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+def _notifier(folder: Path, bootstrap_servers: str, smtp_port: int, **settings: str) -> ServiceProcess:
+    """Return the service, not started yet."""
+    usual = {
+        "GROUNDSWELL_SMTP_PORT": str(smtp_port),
+        "GROUNDSWELL_SMTP_RETRY_BASE_SECONDS": "1",
+        "GROUNDSWELL_SMTP_RETRY_LONGEST_SECONDS": "2",
+    }
+    return ServiceProcess("notifier", bootstrap_servers, folder, **usual, **settings)
 
 
 class Board:
@@ -120,8 +87,7 @@ class Board:
 
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[EmbeddedBroker]:
-    with EmbeddedBroker(tmp_path / "broker.log") as running:
-        asyncio.run(_create_topics(running.bootstrap_servers))
+    with broker_with_topics(tmp_path) as running:
         yield running
 
 
@@ -151,7 +117,7 @@ class Disk:
 @pytest.fixture(params=["sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
 def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
     if request.param == "sqlite":
-        yield Disk(f"sqlite:{tmp_path}/data/notifier.db")
+        yield Disk(f"sqlite:{tmp_path}/notifier.db")
     else:
         disk = Disk(f"{os.environ[MONGO_URL].rstrip('/')}/notifier_{uuid.uuid4().hex[:12]}")
         yield disk
@@ -159,59 +125,37 @@ def disk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Disk]:
 
 
 @pytest.fixture
-def notifier(tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, disk: Disk) -> Iterator[Notifier]:
-    service = Notifier(tmp_path, broker.bootstrap_servers, sink.port, GROUNDSWELL_STORE_URL=disk.url)
+def notifier(tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, disk: Disk) -> Iterator[ServiceProcess]:
+    service = _notifier(tmp_path, broker.bootstrap_servers, sink.port, GROUNDSWELL_STORE_URL=disk.url)
     service.start()
     yield service
     service.end(signal.SIGKILL)
 
 
-@pytest.fixture
-async def publish(broker: EmbeddedBroker) -> AsyncIterator[Callable[[Sequence[Output]], Any]]:
-    settings = KafkaSettings(bootstrap_servers=broker.bootstrap_servers, idempotence=False)
-    producer = KafkaSink(settings, "test", max_record_bytes=1_048_576)
-    await producer.start()
-    yield producer.publish
-    await producer.stop()
-
-
-async def _create_topics(bootstrap_servers: str) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
-    await admin.start()
-    try:
-        await admin.create_topics([NewTopic(name, PARTITIONS, 1) for name in sorted(load_topics())])
-    finally:
-        await admin.close()
-
-
 class Log:
     """Follows a topic of ours from its beginning."""
 
-    def __init__(self, bootstrap_servers: str, kind: type[Any], notifier: Notifier) -> None:
+    def __init__(self, consumer: Any, kind: type[Any], notifier: ServiceProcess) -> None:
         self.events: list[Any] = []
-        self._kind = kind
         self._decode = CODEC.decoder(kind)
-        self._consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap_servers, enable_auto_commit=False)
+        self._consumer = consumer
         self._notifier = notifier
-
-    async def __aenter__(self) -> Log:
-        await self._consumer.start()
-        places = [TopicPartition(self._kind.TOPIC, number) for number in range(PARTITIONS)]
-        self._consumer.assign(places)
-        await self._consumer.seek_to_beginning(*places)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._consumer.stop()
 
     async def until(self, enough: Callable[[list[Any]], bool]) -> list[Any]:
         """Return all that was published once it is *enough*."""
         deadline = time.monotonic() + _PATIENCE_SECONDS
         while not enough(self.events):
-            assert time.monotonic() < deadline, f"{len(self.events)} records\n{self._notifier.log.read_text()[-3000:]}"
+            assert time.monotonic() < deadline, f"{len(self.events)} records\n{self._notifier.log()[-3000:]}"
             for place, records in (await self._consumer.getmany(timeout_ms=100)).items():
                 self.events += [self._decode(Record(place.topic, place.partition, r.offset, 0, r.key, r.value)) for r in records]
         return self.events
+
+
+@contextlib.asynccontextmanager
+async def following(bootstrap_servers: str, kind: type[Any], notifier: ServiceProcess) -> AsyncIterator[Log]:
+    """Give a log of *kind*."""
+    async with reading(bootstrap_servers, [kind.TOPIC]) as consumer:
+        yield Log(consumer, kind, notifier)
 
 
 def last_outcomes(outcomes: Sequence[NotificationOutcome]) -> dict[str, NotificationOutcome]:
@@ -222,10 +166,10 @@ def mails(tmp_path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (tmp_path / "mail.jsonl").read_text().splitlines()]
 
 
-async def reach(sink: MailSink, count: int, notifier: Notifier) -> None:
+async def reach(sink: MailSink, count: int, notifier: ServiceProcess) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while sink.accepted < count:
-        assert time.monotonic() < deadline, f"{sink.accepted} mails\n{notifier.log.read_text()[-3000:]}"
+        assert time.monotonic() < deadline, f"{sink.accepted} mails\n{notifier.log()[-3000:]}"
         await asyncio.sleep(0.002)
 
 
@@ -300,19 +244,19 @@ class Crowd:
 
 
 async def test_killed_among_its_mails_it_tells_everyone_once(
-    tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, notifier: Notifier, publish: Callable[[Sequence[Output]], Any]
+    tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, notifier: ServiceProcess
 ) -> None:
     sink.replies[:] = [Reply("^gone", "550 5.1.1 No such user"), Reply("^busy", "451 4.3.0 Later")]
     crowd = Crowd()
     board = crowd.history()
-    await publish(board.outputs)
+    await publish(broker.bootstrap_servers, board.outputs)
     stops = (80, 400)
     for accepted in stops:
         await reach(sink, accepted, notifier)
         notifier.end(signal.SIGKILL)
         notifier.start()
 
-    async with Log(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
+    async with following(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
         await log.until(crowd.are_settled)
         late = [alert for alert, (name, _) in crowd.rows.items() if kind(name) == "late"]
         assert {"unreachable"} == {last_outcomes(log.events)[alert].outcome for alert in late}
@@ -322,23 +266,23 @@ async def test_killed_among_its_mails_it_tells_everyone_once(
         for name, person in crowd.people.items():
             if kind(name) == "late":
                 board.know("contact", person, channel="email", address=f"{name}@example.com")
-        await publish(board.outputs[before:])
+        await publish(broker.bootstrap_servers, board.outputs[before:])
         await log.until(crowd.are_as_expected)
         assert all(outcome.reason and "@" not in outcome.reason for outcome in log.events)
         crowd.assert_mailed_once(mails(tmp_path), repeats=len(stops) * _CHUNK)
 
         accepted = sink.accepted
-        await publish([output for output in board.outputs if output.topic == Decision.TOPIC])
+        await publish(broker.bootstrap_servers, [output for output in board.outputs if output.topic == Decision.TOPIC])
         last = Board(first=10_000)
         last.link(crowd.people["ok0"], "ideaC")
         last.decide("status_changed", idea_id="ideaC", root_id="ideaC", status="shipped", release_id="2026.12")
-        await publish(last.outputs)
+        await publish(broker.bootstrap_servers, last.outputs)
         await log.until(lambda found: any(outcome.release_id == "2026.12" for outcome in found))
         assert sink.accepted == accepted + 1, "a second publication of the same decisions told someone again"
 
 
 async def test_a_store_that_is_lost_among_its_mails_makes_nobody_hear_in_two_and_nobody_wait(
-    broker: EmbeddedBroker, sink: MailSink, notifier: Notifier, publish: Callable[[Sequence[Output]], Any], disk: Disk
+    broker: EmbeddedBroker, sink: MailSink, notifier: ServiceProcess, disk: Disk
 ) -> None:
     sink.replies[:] = [Reply("^gone", "550 5.1.1 No such user")]
     crowd = Crowd()
@@ -346,16 +290,16 @@ async def test_a_store_that_is_lost_among_its_mails_makes_nobody_hear_in_two_and
     for name, person in crowd.people.items():
         if kind(name) == "late":
             board.know("contact", person, channel="email", address=f"{name}@example.com")
-    await publish(board.outputs)
+    await publish(broker.bootstrap_servers, board.outputs)
     await reach(sink, 120, notifier)
     notifier.end(signal.SIGKILL)
     disk.destroy()
     notifier.start()
 
-    async with Log(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
+    async with following(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
         await log.until(crowd.are_settled)
         await log.until(crowd.are_as_expected)
-        crowd.assert_mailed_once(mails(notifier.log.parent), repeats=_BATCH)
+        crowd.assert_mailed_once(mails(notifier.folder), repeats=_BATCH)
 
         accepted = sink.accepted
         assert notifier.end(signal.SIGTERM) == 0
@@ -364,14 +308,14 @@ async def test_a_store_that_is_lost_among_its_mails_makes_nobody_hear_in_two_and
         last = Board(first=10_000)
         last.link(crowd.people["ok0"], "ideaC")
         last.decide("status_changed", idea_id="ideaC", root_id="ideaC", status="shipped", release_id="2026.12")
-        await publish(last.outputs)
+        await publish(broker.bootstrap_servers, last.outputs)
         await log.until(lambda found: any(outcome.release_id == "2026.12" for outcome in found))
         assert sink.accepted == accepted + 1, "a store that was lost after everyone was told told someone again"
-        assert '"event": "dead_letter"' not in notifier.log.read_text()
+        assert '"event": "dead_letter"' not in notifier.log()
 
 
 async def test_a_mail_server_that_is_away_delays_and_loses_nothing(
-    tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, notifier: Notifier, publish: Callable[[Sequence[Output]], Any]
+    tmp_path: Path, broker: EmbeddedBroker, sink: MailSink, notifier: ServiceProcess
 ) -> None:
     port = sink.port
     sink.stop()
@@ -381,8 +325,8 @@ async def test_a_mail_server_that_is_away_delays_and_loses_nothing(
     board.decide("opened", idea_id="ideaA", title="Dark mode")
     board.link(person, "ideaA")
     board.decide("status_changed", idea_id="ideaA", root_id="ideaA", status="shipped")
-    await publish(board.outputs)
-    async with Log(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
+    await publish(broker.bootstrap_servers, board.outputs)
+    async with following(broker.bootstrap_servers, NotificationOutcome, notifier) as log:
         await log.until(lambda found: [outcome.outcome for outcome in found].count("deferred") >= 2)
         with MailSink(tmp_path / "mail.jsonl", port=port):
             await log.until(lambda found: found[-1].outcome == "sent")
@@ -404,9 +348,9 @@ def test_what_cannot_be_used_is_refused_at_start(tmp_path: Path, variable: str, 
     if variable.endswith("DIR"):
         for part in ("subject.txt", "txt", "html"):
             (tmp_path / f"default.{part}").write_text(content if part == "html" else "x")
-    service = Notifier(tmp_path, "127.0.0.1:1", 25, **{variable: str(tmp_path if variable.endswith("DIR") else path)})
+    service = _notifier(tmp_path, "127.0.0.1:1", 25, **{variable: str(tmp_path if variable.endswith("DIR") else path)})
     service.start()
-    assert service.wait() == Exit.CONFIGURATION
-    last = json.loads(service.log.read_text().splitlines()[-1])
+    assert service.end() == Exit.CONFIGURATION
+    last = json.loads(service.log().splitlines()[-1])
     assert last["event"] == "configuration"
     assert complaint in last["error"]
