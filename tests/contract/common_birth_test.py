@@ -2,35 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
-from services.common.mongo import MongoBirth, MongoStore
+from services.common.mongo import MongoBirth
 from services.common.ports import Birth
-from services.common.sqlite import Database, SqliteBirth
+from services.common.sqlite import SqliteBirth
 from tests.support.memory import MemoryBirth
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+@pytest.fixture(params=KINDS)
 async def birth(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Birth]:
     match request.param:
         case "memory":
             yield MemoryBirth()
         case "sqlite":
-            database = Database(tmp_path / "birth.db", "")
-            await database.open()
-            yield SqliteBirth(database)
-            await database.close()
+            async with sqlite_database(tmp_path) as database:
+                yield SqliteBirth(database)
         case _:
-            url = os.environ["GROUNDSWELL_TEST_MONGO_URL"].rstrip("/")
-            store = MongoStore(f"{url}/birth-{uuid4().hex[:12]}")
-            yield MongoBirth(store)
-            await store.client.drop_database(store.database.name)
-            store.close()
+            async with mongo_store() as store:
+                yield MongoBirth(store)
 
 
 async def test_a_store_is_born_once(birth: Birth) -> None:

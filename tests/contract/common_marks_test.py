@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
-from uuid import uuid4
 
 import pytest
 
 from services.common.crash import CrashMark, CrashMarks
-from services.common.mongo import MongoCrashMarks, MongoStore
-from services.common.sqlite import Database, SqliteCrashMarks
+from services.common.mongo import MongoCrashMarks
+from services.common.sqlite import SqliteCrashMarks
 from tests.support.memory import MemoryMarks
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 _MARK = CrashMark("board.events", 3, 17, 25, 40, 0)
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+@pytest.fixture(params=KINDS)
 async def marks(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[CrashMarks]:
     match request.param:
         case "memory":
             yield MemoryMarks()
         case "sqlite":
-            database = Database(tmp_path / "marks.db", "")
-            await database.open()
-            yield SqliteCrashMarks(database)
-            await database.close()
+            async with sqlite_database(tmp_path) as database:
+                yield SqliteCrashMarks(database)
         case _:
-            url = os.environ["GROUNDSWELL_TEST_MONGO_URL"].rstrip("/")
-            store = MongoStore(f"{url}/marks-{uuid4().hex[:12]}")
-            yield MongoCrashMarks(store)
-            await store.client.drop_database(store.database.name)
-            store.close()
+            async with mongo_store() as store:
+                yield MongoCrashMarks(store)
 
 
 async def test_nothing_is_marked_at_first(marks: CrashMarks) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,37 +10,26 @@ import pytest
 
 from services.common.errors import Fenced
 from services.common.events import Decision, Idea
-from services.common.mongo import MongoStore
-from services.common.sqlite import Database
 from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
 from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.ports import BoardLog, SaidLog
 from tests.fakes_dedup import MemoryBoardLog, MemorySaidLog
-
-_MONGO_URL = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
-
-
-_MONGO = pytest.param(
-    "mongo", marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO_URL is None, reason="GROUNDSWELL_TEST_MONGO_URL is not set")]
-)
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 
-@pytest.fixture(params=["memory", "sqlite", _MONGO])
+@pytest.fixture(params=KINDS)
 async def log(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[BoardLog]:
     """A log with nothing in it."""
-    if request.param == "memory":
-        yield MemoryBoardLog()
-    elif request.param == "sqlite":
-        database = Database(tmp_path / "dedup.db", SCHEMA)
-        await database.open()
-        yield SqliteBoardLog(database)
-        await database.close()
-    else:
-        store = MongoStore(f"{_MONGO_URL}/dedup_{uuid.uuid4().hex}")
-        yield MongoBoardLog(store)
-        await store.client.drop_database(store.database.name)
-        store.close()
+    match request.param:
+        case "memory":
+            yield MemoryBoardLog()
+        case "sqlite":
+            async with sqlite_database(tmp_path, SCHEMA) as database:
+                yield SqliteBoardLog(database)
+        case _:
+            async with mongo_store() as store:
+                yield MongoBoardLog(store)
 
 
 def _entry(position: int, *, board: str = "lumora/product", origin: str = "board.events/0/0") -> Entry:
@@ -155,23 +142,20 @@ async def test_the_first_model_stays(log: BoardLog) -> None:
     assert await log.adopt_model("two") == "one"
 
 
-@pytest.fixture(params=["memory", "sqlite", _MONGO])
+@pytest.fixture(params=KINDS)
 async def said(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SaidLog]:
     """Nothing said yet."""
-    if request.param == "memory":
-        yield MemorySaidLog()
-    elif request.param == "sqlite":
-        database = Database(tmp_path / "dedup.db", SCHEMA)
-        await database.open()
-        yield SqliteSaidLog(database)
-        await database.close()
-    else:
-        store = MongoStore(f"{_MONGO_URL}/dedup_{uuid.uuid4().hex}")
-        on_mongo = MongoSaidLog(store)
-        await on_mongo.prepare()
-        yield on_mongo
-        await store.client.drop_database(store.database.name)
-        store.close()
+    match request.param:
+        case "memory":
+            yield MemorySaidLog()
+        case "sqlite":
+            async with sqlite_database(tmp_path, SCHEMA) as database:
+                yield SqliteSaidLog(database)
+        case _:
+            async with mongo_store() as store:
+                on_mongo = MongoSaidLog(store)
+                await on_mongo.prepare()
+                yield on_mongo
 
 
 def _decision(sequence: int, *, event: str | None = None, board: str = "product") -> Decision:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -17,10 +15,8 @@ from hypothesis import strategies as st
 
 from services.common import ids
 from services.common.errors import TransientError
-from services.common.mongo import MongoStore
 from services.common.outcome import Drop, Emit
 from services.common.records import Record
-from services.common.sqlite import Database
 from services.ingest.adapters.mongo import MongoMemory
 from services.ingest.adapters.shapes import entry_of, entry_to_plain, person_of, person_to_plain
 from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
@@ -29,8 +25,7 @@ from services.ingest.ports import Contended, Memory
 from services.ingest.recalling import EventRecall
 from tests.fakes_ingest import CODEC, FakeMemory, Front, events_of, feedback, join
 from tests.ingest_samples import ANN, BOB
-
-_MONGO = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 ENTRY = Entry(3, "feedback.raw/0/1", "d1", "submitted", "product", ANN, contact=True, links=((BOB, ANN),), boards=("a", "b.c"), change=2)
 BINDING = Binding("lumora/email:ann$.x@example.com", ANN, "feedback.raw/0/1")
@@ -48,30 +43,17 @@ PERSON = Person(
 EVERYTHING = Changes((BINDING,), (SUBJECT,), (PERSON,))
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "sqlite",
-        pytest.param(
-            "mongo",
-            marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO is None, reason="set GROUNDSWELL_TEST_MONGO_URL to run on MongoDB")],
-        ),
-    ]
-)
+@pytest.fixture(params=KINDS)
 async def memory(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Memory]:
     match request.param:
         case "memory":
             yield FakeMemory()
         case "sqlite":
-            database = Database(tmp_path / "ingest.db", SCHEMA)
-            await database.open()
-            yield SqliteMemory(database)
-            await database.close()
+            async with sqlite_database(tmp_path, SCHEMA) as database:
+                yield SqliteMemory(database)
         case _:
-            store = MongoStore(f"{_MONGO}/ingest_{uuid.uuid4().hex[:12]}")
-            yield MongoMemory(store)
-            await store.client.drop_database(store.database.name)
-            store.close()
+            async with mongo_store() as store:
+                yield MongoMemory(store)
 
 
 async def _all(memory: Memory) -> Changes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +11,6 @@ import pytest
 
 from services.common.errors import Fenced
 from services.common.events import Alert
-from services.common.mongo import MongoStore
-from services.common.sqlite import Database
 from services.notifier.adapters.mongo import MongoNotifierStore
 from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.domain.board import Want
@@ -24,31 +20,26 @@ from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row, Verdict, d
 from services.notifier.domain.person import Contact, Person, Pointer, Preference
 from services.notifier.ports import Store, Wake
 from tests.fakes_notifier import MemoryStore
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 BOARD = "lumora/product"
 
 
-@pytest.fixture(params=["memory", "sqlite", pytest.param("mongo", marks=pytest.mark.mongo)])
+@pytest.fixture(params=KINDS)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    if request.param == "memory":
-        yield MemoryStore()
-    elif request.param == "sqlite":
-        database = Database(tmp_path / "notifier.db", SCHEMA)
-        await database.open()
-        sqlite = SqliteStore(database)
-        await sqlite.prepare()
-        yield sqlite
-        await database.close()
-    else:
-        url = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
-        if url is None:
-            pytest.skip("set GROUNDSWELL_TEST_MONGO_URL to a server that speaks MongoDB's protocol")
-        mongo = MongoStore(f"{url.rstrip('/')}/test_{uuid.uuid4().hex[:12]}")
-        adapter = MongoNotifierStore(mongo)
-        await adapter.prepare()
-        yield adapter
-        await mongo.client.drop_database(mongo.database.name)
-        mongo.close()
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "sqlite":
+            async with sqlite_database(tmp_path, SCHEMA) as database:
+                sqlite = SqliteStore(database)
+                await sqlite.prepare()
+                yield sqlite
+        case _:
+            async with mongo_store() as mongo:
+                adapter = MongoNotifierStore(mongo)
+                await adapter.prepare()
+                yield adapter
 
 
 def entry(sequence: int, origin: str | None = None, **fields: Any) -> Entry:

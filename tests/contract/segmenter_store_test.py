@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,43 +10,30 @@ import orjson
 import pytest
 
 from services.common.errors import Fenced
-from services.common.mongo import MongoStore
-from services.common.sqlite import Database
 from services.segmenter.adapters.mongo import MongoBoardLog, mongo_stores
 from services.segmenter.adapters.sqlite import SCHEMA, sqlite_stores
 from services.segmenter.ports import BoardEntry, Change, Document, Documents, Entry, Stores
 from tests.fakes_segmenter import memory_stores
+from tests.support.stores import KINDS, mongo_store, sqlite_database
 
-_MONGO_URL = os.environ.get("GROUNDSWELL_TEST_MONGO_URL")
 _ALL = frozenset(range(4))
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "sqlite",
-        pytest.param(
-            "mongo", marks=[pytest.mark.mongo, pytest.mark.skipif(_MONGO_URL is None, reason="GROUNDSWELL_TEST_MONGO_URL is not set")]
-        ),
-    ]
-)
+@pytest.fixture(params=KINDS)
 async def stores(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stores]:
     """A store with nothing in it."""
-    if request.param == "memory":
-        yield memory_stores()
-    elif request.param == "sqlite":
-        database = Database(tmp_path / "segmenter.db", SCHEMA)
-        await database.open()
-        yield sqlite_stores(database)
-        await database.close()
-    else:
-        store = MongoStore(f"{_MONGO_URL}/segmenter_{uuid.uuid4().hex}")
-        ports = mongo_stores(store)
-        await ports.prepare()
-        await ports.prepare()
-        yield ports
-        await store.client.drop_database(store.database.name)
-        store.close()
+    match request.param:
+        case "memory":
+            yield memory_stores()
+        case "sqlite":
+            async with sqlite_database(tmp_path, SCHEMA) as database:
+                yield sqlite_stores(database)
+        case _:
+            async with mongo_store() as store:
+                ports = mongo_stores(store)
+                for _ in range(2):  # repeating the call changes nothing
+                    await ports.prepare()
+                yield ports
 
 
 def _document(position: int = 1, name: str = "ann", due_at: int | None = None, definition: str = "1", partition: int = 1) -> Document:
