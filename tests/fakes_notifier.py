@@ -126,7 +126,21 @@ class MemoryStore:
         for old, new in changes:
             row = self.ledger[old.alert_id]
             if (row.state, row.attempt) == (old.state, old.attempt):
-                self.ledger[old.alert_id] = replace(row, state=new.state, attempt=new.attempt, due_at=new.due_at, history=new.history)
+                self.ledger[old.alert_id] = replace(new, wanted=row.wanted, wanted_sequence=row.wanted_sequence)
+
+    async def told_in(self, letters: Collection[str]) -> Sequence[Row]:
+        return [row for row in self.ledger.values() if row.letter in letters]
+
+    async def report(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        missed = 0
+        for old, new in changes:
+            row = self.ledger[old.alert_id]
+            if (row.state, row.attempt) == (old.state, old.attempt):
+                self.ledger[old.alert_id] = replace(new, wanted=row.wanted, wanted_sequence=row.wanted_sequence)
+            elif new.history[-1] not in row.history:
+                missed += 1
+        if missed:
+            raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         for row in list(self.ledger.values()):

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from email.utils import parseaddr
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from prometheus_client import CollectorRegistry
 
 from services.common.clock import SystemClock
 from services.common.codec import Codec
-from services.common.events import Alert, Decision, PersonEvent
+from services.common.events import Alert, Decision, DeliveryReport, PersonEvent
 from services.common.kafka import partition_of
 from services.common.mongo import MongoStore
 from services.common.ports import Assignment, Route
@@ -20,20 +19,21 @@ from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.topics import load_topics
 from services.common.worker import Wire, Wiring
-from services.notifier.adapters.email import EmailChannel
 from services.notifier.adapters.metrics import PrometheusOutcomes
 from services.notifier.adapters.mongo import MongoNotifierStore
-from services.notifier.adapters.smtp import SmtpMailer
 from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.adapters.templates import Templates
+from services.notifier.adapters.webhook import WEBHOOK
+from services.notifier.channels import Channels
 from services.notifier.definition import Notifications
-from services.notifier.domain.telling import Means
+from services.notifier.domain.telling import WEBHOOK_STEPS, Means
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import CompletedBirth, LedgerRecall
-from services.notifier.ports import Channel, Store
+from services.notifier.handler.reports import ReportHandler
+from services.notifier.ports import Store
 from services.notifier.settings import NotifierSettings, SmtpSettings
 
 NAME = "notifier"
@@ -66,20 +66,22 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
 
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
-        mailer = SmtpMailer(smtp, parseaddr(smtp.sender)[1])
-        channels: dict[str, Channel] = {channel.name: channel for channel in (EmailChannel(templates, mailer),)}
-        manner = Manner(definition.tell_again, smtp.schedule(), smtp.batch_seconds, definition.limits())
+        manner = Manner(definition.tell_again, smtp.schedule(), smtp.batch_seconds, definition.limits(), {WEBHOOK: WEBHOOK_STEPS})
         partition = outbox_partition(settings)
         clock = SystemClock()
-        async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo))
             await store.port.prepare()
+            opening = Channels(stack, codec=codec, clock=clock, templates=templates, smtp=smtp, product=definition.product)
+            channels = opening.opened(definition.channels + definition.offered)
+            means = Means(channels, definition.manners())
             boards = BoardHandler(store.port, codec, definition.statuses, partition)
             people = PeopleHandler(store.port, definition.late_contact_days, channels.values())
             outbox = OutboxHandler(
                 store=store.port,
                 codec=codec,
                 channels=channels,
-                means=Means(channels, definition.manners()),
+                means=means,
                 clock=clock,
                 counter=PrometheusOutcomes(registry),
                 manner=manner,
@@ -90,20 +92,20 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
             recall = LedgerRecall(store.port, codec, definition.statuses, boards, people)
             birth = CompletedBirth(store.birth, recall)
             together = _Together((boards, due, outbox))
-            try:
-                yield Wiring(routes(codec, people, boards, outbox), store.marks, assignment=together, tick=due, birth=birth, recall=recall)
-            finally:
-                await mailer.close()
+            reports = ReportHandler(store.port, codec, means)
+            handlers = routes(codec, people, boards, outbox, reports)
+            yield Wiring(handlers, store.marks, assignment=together, tick=due, birth=birth, recall=recall)
 
     return wire
 
 
-def routes(codec: Codec, people: PeopleHandler, boards: BoardHandler, outbox: OutboxHandler) -> list[Route[Any]]:
+def routes(codec: Codec, people: PeopleHandler, boards: BoardHandler, outbox: OutboxHandler, reports: ReportHandler) -> list[Route[Any]]:
     """Return what is done with the records of every topic that the notifier reads: what is known of people first."""
     return [
         Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.handle),
         Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.handle),
         Route(Alert.TOPIC, codec.decoder(Alert), outbox.handle),
+        Route(DeliveryReport.TOPIC, codec.decoder(DeliveryReport), reports.handle),
     ]
 
 

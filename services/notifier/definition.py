@@ -53,6 +53,8 @@ class Notifications(BaseModel):
     """Whether those who were told of an idea hear of its further releases too."""
     channels: list[Annotated[str, AfterValidator(_slug)]] = Field(default_factory=lambda: ["email"], min_length=1)
     """What people are told by, in the order in which it is tried, unless they say otherwise."""
+    offered: list[Annotated[str, AfterValidator(_slug)]] = Field(default_factory=list)
+    """What people may choose to be told by besides."""
     digest: Digest = "off"
     """``daily`` or ``weekly``: all that a person is to be told goes into one message."""
     digest_at: Annotated[str, AfterValidator(_minute)] = "09:00"

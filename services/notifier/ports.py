@@ -106,7 +106,17 @@ class LedgerStore(Protocol):
         """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's; others stay."""
 
     async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's; others stay."""
+        """Write what is rebuilt of each (old, new) whose state and attempt are still the old one's; others stay."""
+
+    async def told_in(self, letters: Collection[str]) -> Sequence[Row]:
+        """Return the rows whose last message was one of *letters*."""
+
+    async def report(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Replace each (old, new) as ``settle`` does, of rows that are over; repeating the call changes nothing.
+
+        Raises:
+            Fenced: One of them has another state or attempt by now; the others are written.
+        """
 
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due later, by *leased_until*.

@@ -16,8 +16,21 @@ from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row, Verdict, deferred, rebuilt, settled, taken_up
-from services.notifier.domain.person import Contact, Person, Pointer, Preference
+from services.notifier.domain.ledger import (
+    DIRECT_ALERTS,
+    HELD,
+    Row,
+    Verdict,
+    begun,
+    deferred,
+    fallen_back,
+    rebuilt,
+    reported,
+    settled,
+    taken_up,
+)
+from services.notifier.domain.manners import Quiet, Wishes
+from services.notifier.domain.person import Contact, Person, Pointer, Preference, Profile
 from services.notifier.ports import Store, Wake
 from tests.fakes_notifier import MemoryStore
 from tests.support.stores import KINDS, mongo_store, sqlite_database
@@ -278,3 +291,53 @@ async def test_a_person_of_another_version_fences(store: Store) -> None:
     with pytest.raises(Fenced):
         await store.put([(nobody, first)])
     assert await store.persons(["ann"]) == {"ann": second}
+
+
+async def test_lanes_take_turns_and_what_is_under_way_counts_against_its_own(store: Store) -> None:
+    waiting = [("a", "", 10), ("b", "r1", 5), ("c", "r1", 6), ("d", "r2", 99), ("e", "", 7)]
+    await store.add([row(name, state="deferred", attempt=0, due_at=due, lane=lane) for name, lane, due in waiting])
+    assert set(await store.lanes({2}, 50)) == {"", "r1"}
+    assert [r.alert_id[-1] for r in await store.due({2}, 50, "", 10)] == ["e", "a"]
+    (first,) = await store.due({2}, 50, "r1", 1)
+    await store.take_up([(first, taken_up(first, 500))])
+    assert [await store.under_way({2}, lane, 50, 500, 10) for lane in ("", "r1", "r2")] == [0, 1, 0]
+    assert await store.under_way({1}, "r1", 50, 500, 10) == 0
+    assert await store.under_way({2}, "r1", 50, 499, 10) == 0
+
+
+async def test_what_is_tried_says_by_what_and_in_which_message(store: Store) -> None:
+    first, other = row(), row("b")
+    await store.add([first, other])
+    await store.begin([begun(first, "slack", "letter1"), begun(other, "slack", "letter1")])
+    assert await only(store) == begun(first, "slack", "letter1")
+    failed = fallen_back(
+        begun(first, "slack", "letter1"), verdict(outcome="deferred", channel="slack", contact_of="ann", is_gone=True), "slack"
+    )
+    await store.settle([(first, failed)])
+    assert await only(store) == failed
+    assert {r.alert_id for r in await store.told_in(["letter1", "letter2"])} == {first.alert_id, other.alert_id}
+
+
+async def test_what_is_heard_later_is_written_once_and_only_over_what_it_was_said_of(store: Store) -> None:
+    first = row()
+    sent = settled(begun(first, "email", "letter1"), verdict())
+    await store.add([sent])
+    bounced = reported(sent, verdict(outcome="bounced", attempt=2))
+    for _ in range(2):
+        await store.report([(sent, bounced)])
+        assert await only(store) == bounced
+    with pytest.raises(Fenced):
+        await store.report([(sent, reported(sent, verdict(outcome="delivered", attempt=2)))])
+    assert await only(store) == bounced
+
+
+async def test_wishes_and_profiles_of_persons_come_back(store: Store) -> None:
+    wishes = Wishes("weekly", Quiet(1320, 480), "Europe/Berlin", ("slack", "email"))
+    ann = Person(
+        person_id="ann",
+        version=1,
+        preferences=(Preference(None, None, False, (1, 1, "e1"), wishes), Preference("email", None, False, (2, 2, "e2"), Wishes("off"))),
+        profile=Profile((3, 3, "e3"), "pt-BR", "America/Sao_Paulo", "acme"),
+    )
+    await store.put([(Person(person_id="ann"), ann)])
+    assert await store.persons(["ann"]) == {"ann": ann}

@@ -12,15 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.clock import Micros
-from services.common.events import Alert, Decision, PersonEvent
-from services.common.records import Output
+from services.common.events import Alert, Decision, DeliveryReport, PersonEvent
+from services.common.outcome import Reject
+from services.common.records import Output, Received
 from services.notifier.domain.letter import Letter
 from services.notifier.domain.manners import WEEK, Manners, Past, Quiet, digest_moment, hold
 from services.notifier.domain.pace import Limits, Pace
-from services.notifier.domain.telling import SECOND
+from services.notifier.domain.telling import SECOND, WEBHOOK_STEPS
 from services.notifier.ports import Accepted, Disabled, Message, Refused, Unrenderable
 from tests.fakes_notifier import POSTPONED, RecordingChannel
-from tests.unit.notifier_world import Crash, World
+from tests.unit.notifier_world import CODEC, Crash, World
 
 ZONES = ["UTC", "Europe/Berlin", "America/St_Johns", "Pacific/Apia", "Australia/Lord_Howe", "Africa/Casablanca"]
 MOMENTS = st.integers(1_500_000_000, 1_900_000_000).map(lambda second: second * SECOND)
@@ -373,3 +374,59 @@ async def test_what_waits_in_the_outbox_bounds_what_is_taken_up(taken: bool) -> 
         if taken:
             await world.pump(Alert.TOPIC, 10_000)
     assert counts == ([50, 50, 50] if taken else [50, 0, 0])
+
+
+async def test_a_bounce_is_written_down_once_and_the_next_channel_is_tried() -> None:
+    email, slack = RecordingChannel(), RecordingChannel("slack")
+    world = world_of(email, slack, manners=Manners(channels=("email", "slack")))
+    reached(world, "ann", "email", "slack")
+    reached(world, "bob", "email")
+    for person in ("ann", "bob"):
+        ask(world, person, "a", "b")
+    world.ship("a", "r1")
+    await world.settle()
+    ids = {mail.recipient: mail.message_id for mail in email.accepted}
+    world.report(ids["ann@email.example"], "delivered")
+    for message_id in ids.values():
+        world.report(message_id, "bounced", address_gone=True)
+        world.report(message_id, "bounced", address_gone=True)
+    await world.pump(DeliveryReport.TOPIC, 2, commit=False)
+    await world.settle()
+    ann, bob = world.row("a", "ann"), world.row("a", "bob")
+    assert [verdict.outcome for verdict in ann.history] == ["sent", "delivered", "deferred", "sent"]
+    assert [verdict.outcome for verdict in bob.history] == ["sent", "bounced"]
+    assert [message.recipient for message in slack.accepted] == ["ann@slack.example"]
+    in_order = list(dict.fromkeys((outcome.outcome_id, outcome.outcome) for outcome in world.log if outcome.person_id == "ann"))
+    assert [outcome for _, outcome in in_order] == ["sent", "delivered", "deferred", "sent"]
+    world.ship("b", "r2")
+    await world.settle()
+    assert {mail.recipient for mail in email.accepted[2:]} == set()
+    assert (world.row("b", "ann").state, world.row("b", "bob").state) == ("sent", "unreachable")
+
+
+async def test_a_bounce_of_a_digest_concerns_all_its_alerts_though_the_store_was_lost() -> None:
+    email = RecordingChannel()
+    world = world_of(email, manners=Manners(digest="daily"))
+    reached(world, "ann", "email")
+    ask(world, "ann", "a", "b")
+    for idea in "ab":
+        world.ship(idea, f"r-{idea}")
+    await world.settle()
+    world.lose(compacted=True)
+    world.report(email.accepted[0].message_id, "bounced")
+    await world.settle()
+    assert {row.state for row in world.store.ledger.values()} == {"bounced"}
+
+
+async def test_a_report_of_an_unknown_message_is_dead_lettered() -> None:
+    world = world_of(RecordingChannel())
+    world.report("<abcdefghijklmnopqrstuvwx@test.example>", "bounced")
+    record = world.records[DeliveryReport.TOPIC][0]
+    (outcome,) = await world._handle[DeliveryReport.TOPIC]([Received(record, CODEC.decoder(DeliveryReport)(record))])
+    assert isinstance(outcome, Reject)
+    assert outcome.reason == "unknown_letter"
+
+
+def test_a_webhook_is_tried_for_three_days() -> None:
+    waits = [WEBHOOK_STEPS.next(failures, 0, 0, 0.0) for failures in range(1, 11)]
+    assert [None if wait is None else wait // SECOND for wait in waits] == [5, 300, 1800, 7200, 18000, 36000, 50400, 72000, 86400, None]

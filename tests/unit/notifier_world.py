@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from services.common.codec import Codec
-from services.common.events import Alert, Decision, Event, NotificationOutcome, PersonEvent
+from services.common.events import Alert, Decision, DeliveryReport, Event, NotificationOutcome, PersonEvent
 from services.common.ids import board_key, decision_id
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output, Received, Record
@@ -22,6 +22,7 @@ from services.notifier.handler.due import DueRows
 from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import LedgerRecall
+from services.notifier.handler.reports import ReportHandler
 from services.notifier.ports import Channel
 from tests.fakes_notifier import HandClock, MemoryStore, RecordingChannel, SilentCounter
 
@@ -46,7 +47,7 @@ class _LastingCodec(Codec):
 
 CODEC = _LastingCodec()
 START = 1_700_000_000 * SECOND
-TOPICS = (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC)
+TOPICS = (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC, DeliveryReport.TOPIC)
 
 
 def partition_of(person: str) -> int:
@@ -105,11 +106,12 @@ class World:
         manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000, limits=self.limits)
         channels: dict[str, Channel] = {channel.name: channel for channel in self.channels}
         boards = BoardHandler(self.store, CODEC, self.statuses, partition_of)
+        means = Means(channels, self.manners)
         outbox = OutboxHandler(
             store=self.store,
             codec=CODEC,
             channels=channels,
-            means=Means(channels, self.manners),
+            means=means,
             clock=self.clock,
             counter=SilentCounter(),
             manner=manner,
@@ -123,6 +125,7 @@ class World:
             Decision.TOPIC: boards.handle,
             PersonEvent.TOPIC: people.handle,
             Alert.TOPIC: outbox.handle,
+            DeliveryReport.TOPIC: ReportHandler(self.store, CODEC, means).handle,
         }
 
     def lose(self, *, compacted: bool = False, outbox_kept: int | None = None) -> None:
@@ -206,6 +209,17 @@ class World:
         """Publish that *idea* shipped."""
         self.decide("status_changed", idea_id=idea, status="shipped", release_id=release_id, **fields)
 
+    def report(self, message_id: str, outcome: Any, channel: str = "email", **fields: Any) -> None:
+        """Publish what was heard of a message."""
+        self.clock.time += SECOND
+        count = len(self.records[DeliveryReport.TOPIC])
+        letter = message_id[1:].partition("@")[0]
+        report = DeliveryReport(
+            report_id=f"report{count}", letter=letter, channel=channel, outcome=outcome, reason="5.1.1 no such mailbox",
+            occurred_at=self.clock.time, **fields,
+        )  # fmt: skip
+        self._append(CODEC.output(report), 0)
+
     def publish_again(self, topic: str, place: int) -> None:
         """Publish a record a second time: the same bytes at another offset."""
         record = self.records[topic][place]
@@ -217,7 +231,12 @@ class World:
         if not await self.complete() or not batch:
             return
         self.attempted[topic] = max(self.attempted[topic], self.positions[topic] + len(batch))
-        kinds: dict[str, Any] = {Decision.TOPIC: Decision, PersonEvent.TOPIC: PersonEvent, Alert.TOPIC: Alert}
+        kinds: dict[str, Any] = {
+            Decision.TOPIC: Decision,
+            PersonEvent.TOPIC: PersonEvent,
+            Alert.TOPIC: Alert,
+            DeliveryReport.TOPIC: DeliveryReport,
+        }
         decode = CODEC.decoder(kinds[topic])
         try:
             outcomes = await self._handle[topic]([Received(record, decode(record)) for record in batch])

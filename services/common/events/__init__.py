@@ -10,7 +10,7 @@ from services.common.events.base import Event
 from services.common.events.board import BoardEvent, BoardEventType
 from services.common.events.decisions import Decision, DecisionType, Idea
 from services.common.events.demand import EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition, TransitionCause
-from services.common.events.notifications import Alert, InAppMessage, NotificationOutcome, OutcomeType
+from services.common.events.notifications import Alert, DeliveryReport, InAppMessage, NotificationOutcome, OutcomeType, ReportType
 from services.common.events.people import Account, PersonEvent, PersonEventType
 from services.common.events.work import SegmenterWork, SegmenterWorkType
 
@@ -26,6 +26,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     IdeaDemand,
     Alert,
     NotificationOutcome,
+    DeliveryReport,
     InAppMessage,
     SegmenterWork,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "BoardEventType",
     "Decision",
     "DecisionType",
+    "DeliveryReport",
     "EnrichedFeedback",
     "Event",
     "Idea",
@@ -48,6 +50,7 @@ __all__ = [
     "PersonEvent",
     "PersonEventType",
     "PersonSegments",
+    "ReportType",
     "SegmentTransition",
     "SegmenterWork",
     "SegmenterWorkType",

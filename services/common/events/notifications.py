@@ -1,4 +1,4 @@
-"""What the notifier publishes: alerts to be sent, and what became of each."""
+"""What the notifier publishes: alerts to be sent, and what became of each; and what it is told of that later."""
 
 from __future__ import annotations
 
@@ -126,3 +126,32 @@ class NotificationOutcome:
     def partition_key(self) -> str:
         """Return the person's id."""
         return self.person_id
+
+
+ReportType: TypeAlias = Literal["unknown", "delivered", "bounced"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """What became of a message after the other side had taken it, as a bounce or a provider says it."""
+
+    TOPIC: ClassVar[str] = "notifications.reports"
+
+    report_id: str
+    letter: str
+    """The message: 24 characters, in a mail what stands before the @ of its Message-ID."""
+    channel: str
+    outcome: ReportType
+    reason: str
+    """For people, without addresses."""
+    occurred_at: Micros
+    address_gone: bool = False
+    """bounced: the address does not exist; nothing is sent there until the person gives one anew."""
+
+    def key(self) -> str:
+        """Return the report's id."""
+        return self.report_id
+
+    def partition_key(self) -> str:
+        """Return the message's id: reports of one message keep their order."""
+        return self.letter

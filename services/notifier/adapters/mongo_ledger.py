@@ -70,11 +70,7 @@ class MongoLedger:
             )
             for row in rows
         ]
-        matched = 0
-        for start in range(0, len(updates), STATEMENT_ROWS):
-            async with mongo_errors():
-                matched += (await self._ledger.bulk_write(updates[start : start + STATEMENT_ROWS], ordered=False)).matched_count
-        if matched < len(rows):
+        if await self._write(updates) < len(rows):
             raise Fenced("rows of the ledger were written by another worker")
 
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
@@ -85,15 +81,8 @@ class MongoLedger:
             if new.state == "suppressed":
                 condition["wanted_sequence"] = old.wanted_sequence
             updates.append(UpdateOne(condition, {"$set": {**_progress(new), "history": history_body(new)}}))
-        if not updates:
-            return
-        async with mongo_errors():
-            result = await self._ledger.bulk_write(updates, ordered=False)
-        if result.matched_count < len(changes):
-            written = await self.rows([new.alert_id for _, new in changes])
-            missed = sum(new.alert_id not in written or new.history[-1] not in written[new.alert_id].history for _, new in changes)
-            if missed:
-                raise Fenced(f"{missed} rows of the ledger were written by another worker")
+        if await self._write(updates) < len(changes):
+            await self._assert_written(changes)
 
     async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
         """Return the lanes that have rows due at *now*: one question a lane, however many rows wait in one."""
@@ -128,17 +117,44 @@ class MongoLedger:
             await self._update(ids, {"state": state, "attempt": attempt}, dict(zip(("state", "attempt", "due_at"), written, strict=True)))
 
     async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's."""
+        """Write what is rebuilt of each (old, new) whose state and attempt are still the old one's."""
+        await self._replace(changes)
+
+    async def told_in(self, letters: Collection[str]) -> Sequence[Row]:
+        """Return the rows whose last message was one of *letters*."""
+        async with mongo_errors():
+            found = await self._ledger.find({"letter": {"$in": list(letters)}}).to_list(None)
+        return [_row(document) for document in found]
+
+    async def report(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Replace each (old, new) whose state and attempt are still the old one's."""
+        if await self._replace(changes) < len(changes):
+            await self._assert_written(changes)
+
+    async def _replace(self, changes: Sequence[tuple[Row, Row]]) -> int:
         updates = [
             UpdateOne(
                 {"_id": old.alert_id, "state": old.state, "attempt": old.attempt},
-                {"$set": {"state": new.state, "attempt": new.attempt, "due_at": new.due_at, "history": history_body(new)}},
+                {"$set": {**_progress(new), "history": history_body(new)}},
             )
             for old, new in changes
         ]
+        return await self._write(updates)
+
+    async def _write(self, updates: Sequence[UpdateOne]) -> int:
+        """Make *updates*, as many a statement as a slow server makes in time; return how many found their document."""
+        matched = 0
         for start in range(0, len(updates), STATEMENT_ROWS):
             async with mongo_errors():
-                await self._ledger.bulk_write(updates[start : start + STATEMENT_ROWS], ordered=False)
+                matched += (await self._ledger.bulk_write(updates[start : start + STATEMENT_ROWS], ordered=False)).matched_count
+        return matched
+
+    async def _assert_written(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Raise ``Fenced`` unless each new row's last verdict is in the ledger: a write whose reply was lost."""
+        written = await self.rows([new.alert_id for _, new in changes])
+        missed = sum(new.alert_id not in written or new.history[-1] not in written[new.alert_id].history for _, new in changes)
+        if missed:
+            raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""

@@ -33,6 +33,10 @@ _SETTLE = (
     f"UPDATE ledger SET {', '.join(f'{column} = ?' for column in _PROGRESS_COLUMNS)}, history = ? "  # noqa: S608 - constants
     "WHERE alert_id = ? AND state = 'pending' AND attempt = ? AND wanted_sequence = coalesce(?, wanted_sequence)"
 )
+_REPLACE = (
+    f"UPDATE ledger SET {', '.join(f'{column} = ?' for column in _PROGRESS_COLUMNS)}, history = ? "  # noqa: S608 - constants
+    "WHERE alert_id = ? AND state = ? AND attempt = ?"
+)
 _SELECT_ROWS = f"SELECT {', '.join(_ROW_COLUMNS)}, alert, history FROM ledger"  # noqa: S608 - constants
 
 
@@ -135,14 +139,24 @@ class SqliteLedger(SqliteTables):
             )
 
     async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
-        """Write state, attempt, due time and history of each (old, new) whose state and attempt are still the old one's."""
-        await self._write_all(
-            "UPDATE ledger SET state = ?, attempt = ?, due_at = ?, history = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
-            [
-                (new.state, new.attempt, new.due_at, orjson.dumps(history_body(new)), old.alert_id, old.state, old.attempt)
+        """Write what is rebuilt of each (old, new) whose state and attempt are still the old one's."""
+        await self._write_all(_REPLACE, [_replacement(old, new) for old, new in changes])
+
+    async def told_in(self, letters: Collection[str]) -> Sequence[Row]:
+        """Return the rows whose last message was one of *letters*."""
+        return await self._rows("WHERE letter IN (SELECT value FROM json_each(?))", (many(letters),))
+
+    async def report(self, changes: Sequence[tuple[Row, Row]]) -> None:
+        """Replace each (old, new) whose state and attempt are still the old one's."""
+
+        def change(connection: sqlite3.Connection) -> int:
+            return sum(
+                not connection.execute(_REPLACE, _replacement(old, new)).rowcount and not _is_written(connection, new)
                 for old, new in changes
-            ],
-        )
+            )
+
+        if missed := await self._database.write(change):
+            raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
     async def expire(self, partitions: Collection[int], leased_until: Micros, due_at: Micros) -> None:
         """Make due at *due_at* those rows of *partitions* that are held, and the pending ones that would be due by *leased_until*."""
@@ -173,6 +187,10 @@ def _progress(row: Row) -> tuple[Any, ...]:
         row.state, row.attempt, row.due_at, row.trying, row.failures, row.first_failed_at,
         row.channel, row.letter, " ".join(row.failed_channels),
     )  # fmt: skip
+
+
+def _replacement(old: Row, new: Row) -> tuple[Any, ...]:
+    return (*_progress(new), orjson.dumps(history_body(new)), old.alert_id, old.state, old.attempt)
 
 
 def _row_values(row: Row) -> tuple[Any, ...]:

@@ -10,6 +10,7 @@ from services.common.clock import Micros
 from services.common.events import Alert, NotificationOutcome
 from services.common.ids import make_id
 from services.notifier.domain.board import NewAlert
+from services.notifier.domain.letter import letter_of
 
 DIRECT_ALERTS = 500
 """So many alerts of one decision are published with it. The rest become due rows, which the people's own workers take up in their
@@ -165,7 +166,9 @@ def recalled(row: Row, outcome: NotificationOutcome, origin: str) -> Row:
     wanted_again = verdict.outcome == "suppressed" and row.wanted and row.wanted_sequence > row.sequence
     is_over = verdict.outcome != "deferred" and not wanted_again
     state: State = verdict.outcome if is_over else "deferred"
-    return replace(row, state=state, attempt=verdict.attempt, due_at=None if is_over else HELD, history=(verdict,))
+    letter = None if verdict.message_id is None else letter_of(verdict.message_id)
+    due_at = None if is_over else HELD
+    return replace(row, state=state, attempt=verdict.attempt, due_at=due_at, channel=verdict.channel, letter=letter, history=(verdict,))
 
 
 def taken_up(row: Row, lease_until: Micros) -> Row:
@@ -212,6 +215,11 @@ def fallen_back(row: Row, verdict: Verdict, channel: str) -> Row:
         first_failed_at=None,
         history=(*row.history, verdict),
     )
+
+
+def reported(row: Row, verdict: Verdict) -> Row:
+    """Return *row*, which was told, with what was heard of its message since; numbered as an attempt of its own, as each word is."""
+    return replace(row, state=verdict.outcome, attempt=verdict.attempt, history=(*row.history, verdict))
 
 
 def outcome_of(row: Row, verdict: Verdict) -> NotificationOutcome:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.common.events import Alert
 from services.common.ids import make_id
+
+_ID = re.compile(r"(?<![a-z2-7])[a-z2-7]{24}(?![a-z2-7])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,12 @@ def letter_id(alerts: Sequence[Alert]) -> str:
     if len(alerts) == 1:
         return digest_of(alerts[0].alert_id)
     return digest_of(make_id(alerts[0].workspace, "letter", *sorted(alert.alert_id for alert in alerts)))
+
+
+def letter_of(message_id: str) -> str:
+    """Return the id of the letter that a channel calls *message_id*: the longest run that could be one, whatever is around it."""
+    runs = _ID.findall(message_id)
+    return runs[0] if runs else message_id
 
 
 def digest_of(alert_id: str) -> str:

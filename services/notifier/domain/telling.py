@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.notifier.domain.audience import Audience, Reach
@@ -153,6 +153,30 @@ def _in_good_manners(row: Row, road: Send, human: Human, means: Means, now: Micr
     since = row.history[0].at if row.history else now
     held = hold(manners, Past(since, letters_told(human.rows) if manners.cap is not None else ()), now)
     return replace(road, gathers=True) if held is None else Wait(held.until, held.reason)
+
+
+class Retries(Protocol):
+    """When failed attempts of a channel are made again."""
+
+    def next(self, failures: int, first_failed_at: Micros, now: Micros, chance: float) -> Micros | None:
+        """Return when to try again after *failures* (1 first), or None to give up; *chance*, uniform in [0, 1), spreads the load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """After each failure the next pause, up to a fifth longer; after the last one it is given up."""
+
+    seconds: Sequence[float]
+
+    def next(self, failures: int, first_failed_at: Micros, now: Micros, chance: float) -> Micros | None:  # noqa: ARG002 - the port's shape
+        """Return when to try again after *failures*, or None to give up."""
+        if failures > len(self.seconds):
+            return None
+        return now + int(self.seconds[failures - 1] * (1 + chance / 5) * SECOND)
+
+
+WEBHOOK_STEPS = Steps((5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400))
+"""As the Standard Webhooks recommend."""
 
 
 @dataclass(frozen=True, slots=True)

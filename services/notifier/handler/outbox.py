@@ -16,7 +16,7 @@ from services.common.records import Output, Received
 from services.notifier.domain.audience import Audience
 from services.notifier.domain.ledger import HELD, TOLD, Row, deferred, outcome_of, settled
 from services.notifier.domain.pace import Limits, Pace
-from services.notifier.domain.telling import Human, Means, Schedule, Send, Silence, Step, Wait, decide
+from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.handler.post import Change, Parcel, Post, verdict_of
 from services.notifier.ports import Channel, LedgerStore, OutcomeCounter, Store, Unrenderable
@@ -35,10 +35,12 @@ class Manner:
 
     tell_again: bool
     """Tell of every further release; otherwise a human hears once of each status of a family of ideas."""
-    schedule: Schedule
+    schedule: Retries
+    """When failed attempts are made again, by channels that ``retries`` does not name."""
     batch_seconds: float
     """After so long no further message of a batch is tried; the rest is put off, so that the loop is never held up."""
     limits: Limits = field(default_factory=Limits)
+    retries: Mapping[str, Retries] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -93,7 +95,8 @@ class OutboxHandler:
         self._partition_of = partition_of
         self._partitions = partitions
         self._pace = Pace(manner.limits)
-        self._post = Post(store, clock, channels, means, manner.schedule)
+        retries = {name: manner.retries.get(name, manner.schedule) for name in channels}
+        self._post = Post(store, clock, channels, means, retries)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Keep to this worker's share of the rate limits."""

@@ -15,7 +15,7 @@ from services.common.records import Output
 from services.notifier.domain.ledger import Row, State, Verdict, begun, deferred, fallen_back, settled, taken_up
 from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import EMAIL
-from services.notifier.domain.telling import SECOND, Human, Means, Schedule, Send, has_another_road
+from services.notifier.domain.telling import SECOND, Human, Means, Retries, Send, has_another_road
 from services.notifier.ports import Accepted, Channel, Delivery, Disabled, LedgerStore, Message, Postponed, Refused, Unrenderable
 
 log = get_logger(__name__)
@@ -44,12 +44,14 @@ class Parcel:
 class Post:
     """Sends letters by any channel."""
 
-    def __init__(self, ledger: LedgerStore, clock: Clock, channels: Mapping[str, Channel], means: Means, schedule: Schedule) -> None:
+    def __init__(
+        self, ledger: LedgerStore, clock: Clock, channels: Mapping[str, Channel], means: Means, retries: Mapping[str, Retries]
+    ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._channels = channels
         self._means = means
-        self._schedule = schedule
+        self._retries = retries
 
     def packed(self, place: int, origin: str, human: Human, rows: Sequence[Row], road: Send) -> Parcel:
         """Return the message that tells of *rows*; of the first alone where no template tells of all.
@@ -149,7 +151,7 @@ class Post:
             return deferred(tried, verdict, max(delivery.until or 0, now + _UNTRIED_WAIT), failed=False)
         failures = tried.failures + 1
         first = tried.first_failed_at if tried.first_failed_at is not None else now
-        due_at = self._schedule.next(failures, first, now, random.random())  # noqa: S311 - spreads load, guards nothing
+        due_at = self._retries[parcel.road.channel].next(failures, first, now, random.random())  # noqa: S311 - spreads load, guards nothing
         if due_at is None:
             given_up = replace(verdict, reason=f"given up after {failures} attempts: {verdict.reason}")
             return self._failed(parcel, tried, given_up)
