@@ -16,12 +16,16 @@ from services.common.paths import EXAMPLES
 from services.common.records import Output, Received, Record
 from services.common.registry import FileIds, Schemas
 from services.ingest.app import routes
-from services.ingest.channels import Channels, load_channels
+from services.ingest.channels import Channels, TextSpec, load_channels
 from services.ingest.domain.rows import Binding, Changes, Person, Subject
 from services.ingest.ports import Contended, Memory
 
 CODEC = Codec(Schemas(FileIds()))
 CHANNELS = load_channels(EXAMPLES / "channels.yaml")
+SPLITTING = CHANNELS.model_copy(
+    update={"channels": [channel.model_copy(update={"text": TextSpec(split="lists")}) for channel in CHANNELS.channels]}
+)
+"""The same channels, where the items of lists are requests of their own."""
 START_MS = 1_790_000_000_000
 WORKSPACE, BOARD = "lumora", "product"
 

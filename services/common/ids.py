@@ -63,6 +63,11 @@ def person_id(workspace: str, alias: str) -> str:
     return make_id(workspace, "person", alias)
 
 
+def part_id(workspace: str, feedback: str, part: int) -> str:
+    """Return the id of a further request (1, 2, …) in the piece *feedback*; the first one has the piece's own."""
+    return make_id(workspace, "feedback", feedback, str(part))
+
+
 def account_id(workspace: str, external_id: str) -> str:
     """Return the id of the account that the CRM calls *external_id*."""
     return make_id(workspace, "account", external_id)

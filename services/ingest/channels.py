@@ -16,6 +16,9 @@ from services.ingest.domain.mapping import FieldMapping, RecordMapping, compile_
 from services.ingest.domain.moments import TimestampFormat
 from services.ingest.domain.reading import Place
 from services.ingest.domain.texts import Step
+from services.ingest.domain.texts.masking import Mask
+from services.ingest.domain.texts.refining import TextRules
+from services.ingest.domain.texts.splitting import Split
 
 CANONICAL_TOPIC = "feedback.raw"
 _TOPIC = re.compile(r"[A-Za-z0-9._-]{1,249}")
@@ -109,8 +112,14 @@ class MappingSpec(_Part):
     author: AuthorSpec = AuthorSpec()
     workspace: Spec | None = None
     board: Spec | None = None
+    thread: Spec | None = None
+    """The id, in this channel, of the piece that the record answers."""
     revision: Spec | None = None
     deleted: Spec | None = None
+    ignore: Spec | None = None
+    """True where the record is no feedback: a bot's message, a change of labels."""
+    spam: Spec | None = None
+    """True where the channel says that it is."""
     rating: Spec | None = None
     url: Spec | None = None
     language: Spec | None = None
@@ -125,6 +134,34 @@ def _specs(part: _Part) -> list[tuple[str, FieldSpec]]:
     return [(name, spec) for name in type(part).model_fields if isinstance(spec := getattr(part, name), FieldSpec)]
 
 
+class TextSpec(_Part):
+    """What is done to the text that was found."""
+
+    mask: list[Mask] = Field(default_factory=list)
+    """Personal data that nobody downstream shall see."""
+    phone_region: Annotated[str, Field(pattern="^[A-Z]{2}$")] | None = None
+    """Whose national telephone numbers are masked beside those that begin with ``+``, as ISO 3166 has it."""
+    split: Split = "none"
+    """What holds several requests: the items of lists, or paragraphs."""
+    language: Literal["detect", "as_given"] = "detect"
+    praise: Literal["recognise", "keep"] = "recognise"
+    spam: Literal["refuse", "keep"] = "refuse"
+    spam_phrases: list[Annotated[str, Field(min_length=3)]] = Field(default_factory=list)
+
+    def rules(self, limit: int) -> TextRules:
+        """Return these settings; *limit* is the service's, in characters."""
+        return TextRules(
+            limit=limit,
+            masks=tuple(self.mask),
+            phone_region=self.phone_region,
+            split=self.split,
+            detect_language=self.language == "detect",
+            praise=self.praise == "recognise",
+            refuse_spam=self.spam == "refuse",
+            spam_phrases=tuple(phrase.lower() for phrase in self.spam_phrases),
+        )
+
+
 class ChannelSpec(_Part):
     """One raw topic of feedback."""
 
@@ -137,12 +174,17 @@ class ChannelSpec(_Part):
     adapter: Literal["canonical"] | None = None
     named: list[Slug] | None = None
     """The channels that canonical records may name as their own; absent means any."""
+    format: Literal["json", "email"] = "json"
+    """What a mapping reads: JSON, or an e-mail as it travels."""
     mapping: MappingSpec | None = None
+    text: TextSpec = TextSpec()
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if (self.adapter is None) == (self.mapping is None):
             raise ValueError("expected either `adapter: canonical` or `mapping`")
+        if self.mapping is None and self.format != "json":
+            raise ValueError("`format` belongs to `mapping`")
         if self.mapping is not None:
             if self.workspace is None and self.mapping.workspace is None:
                 raise ValueError("expected `workspace`, here or in `mapping`")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -14,6 +14,7 @@ from services.ingest.channels import CANONICAL_TOPIC, Channels, ChannelSpec
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields, type_name
 from services.ingest.domain.inputs import Input
+from services.ingest.domain.mail import parse_mail
 from services.ingest.domain.reading import READERS, read_feedback
 
 Decode: TypeAlias = Callable[[Record], Input]
@@ -37,18 +38,18 @@ def _documented(topic: str, schemas: Schemas) -> Decode:
 
 
 def _canonical(channel: ChannelSpec, schemas: Schemas, text_limit: int) -> Decode:
-    place, open_value = channel.place(), _opener(f"{CANONICAL_TOPIC}-value", schemas)
-    return lambda record: read_feedback(open_value(record), place, text_limit)
+    place, rules, open_value = channel.place(), channel.text.rules(text_limit), _opener(f"{CANONICAL_TOPIC}-value", schemas)
+    return lambda record: read_feedback(open_value(record), place, rules)
 
 
 def _mapped(channel: ChannelSpec, text_limit: int) -> Decode:
     if channel.mapping is None:
         raise ValueError("the channel has no mapping")
-    place, mapping = channel.place(), channel.mapping.compiled()
+    place, rules, mapping = channel.place(), channel.text.rules(text_limit), channel.mapping.compiled()
+    parse = FORMATS[channel.format]
 
     def decode(record: Record) -> Input:
-        canonical = mapping.canonical(parse_json(_present(record)))
-        return read_feedback(Fields(canonical, micros=True), place, text_limit)
+        return read_feedback(Fields(mapping.canonical(parse(_present(record))), micros=True), place, rules)
 
     return decode
 
@@ -90,6 +91,10 @@ def parse_json(value: bytes) -> Any:
     if value.count(b"[") + value.count(b"{") > DEPTH_LIMIT and _is_deeper(body, DEPTH_LIMIT):
         raise fault("too_deep", f"nested deeper than {DEPTH_LIMIT} levels")
     return body
+
+
+FORMATS: Mapping[str, Callable[[bytes], Any]] = {"json": parse_json, "email": parse_mail}
+"""How the bytes of a mapped channel are read."""
 
 
 def _why_not_json(value: bytes, error: orjson.JSONDecodeError) -> Exception:

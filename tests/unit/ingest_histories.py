@@ -30,8 +30,9 @@ _VALUES = {
     "feedback.raw": _object(
         id=_IDS,
         board=st.sampled_from(["product", "api"]),
-        text=st.sampled_from(["Lock frames.", "Dark mode.", "Dark mode.", None]),
+        text=st.sampled_from(["Lock frames.", "Dark mode.", "Dark mode.", "+1", "Wishes:\n- lock frames\n- dark mode", None]),
         rating=st.sampled_from([None, 9]),
+        thread=st.sampled_from([None, None, "1"]),
         author=_AUTHOR,
         revision=st.integers(0, 2),
         deleted=st.booleans(),

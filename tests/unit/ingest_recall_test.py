@@ -14,7 +14,7 @@ from services.common.events import Account, BoardEvent, PersonEvent
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Record
 from services.ingest.recalling import EventRecall
-from tests.fakes_ingest import CODEC, FakeMemory, Front, event_of, feedback, join, kinds, raw, rows_of
+from tests.fakes_ingest import CODEC, SPLITTING, FakeMemory, Front, event_of, feedback, join, kinds, raw, rows_of
 from tests.ingest_samples import ANN, BOB
 from tests.unit.ingest_histories import logs
 
@@ -50,7 +50,7 @@ def _take(memory: FakeMemory, records: Sequence[Record], cuts: Iterable[int] = (
     async def run() -> list[Outcome]:
         outcomes: list[Outcome] = []
         for _, batch in groupby(enumerate(records), key=lambda entry: sum(cut <= entry[0] for cut in cuts)):
-            outcomes += await Front(memory).take([record for _, record in batch])
+            outcomes += await Front(memory, channels=SPLITTING).take([record for _, record in batch])
         return outcomes
 
     return asyncio.run(run())

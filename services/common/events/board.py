@@ -85,6 +85,8 @@ class BoardEvent:
     """It says no more than that its author wants what ``parent_id`` wants."""
     original: str | None = None
     """The whole text, where ``text`` is a part of it or was cut."""
+    authors: str | None = None
+    """Digests of what its author is called, with blanks between: a revision shares one of them."""
 
     def key(self) -> str:
         """Return the event's id."""

@@ -22,6 +22,10 @@ def entry_to_plain(entry: Entry) -> dict[str, Any]:
         plain["boards"] = list(entry.boards)
     if entry.change:
         plain["change"] = entry.change
+    if entry.parts != 1:
+        plain["parts"] = entry.parts
+    if entry.authors:
+        plain["authors"] = list(entry.authors)
     return plain
 
 
@@ -38,6 +42,8 @@ def entry_of(plain: dict[str, Any]) -> Entry:
         links=tuple((link["person_id"], link["into"]) for link in plain.get("links", ())),
         boards=tuple(plain.get("boards", ())),
         change=plain.get("change", 0),
+        parts=plain.get("parts", 1),
+        authors=tuple(plain.get("authors", ())),
     )
 
 

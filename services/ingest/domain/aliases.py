@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from services.common import ids
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
 
@@ -14,6 +15,7 @@ _ADDRESS = re.compile(
     r"[^\s@<>,;:\"()\[\]\\\x00-\x1f\x7f]{1,64}@(?:[^\s@<>,;:\"()\[\]\\.\x00-\x1f\x7f]{1,63}\.)+[^\s@<>,;:\"()\[\]\\.\x00-\x1f\x7f]{1,63}"
 )
 _ALIAS = re.compile(r"[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]{1,512}")
+_DIGEST, _SHORT = 24, 12
 PROVISIONAL = "feedback:"
 """The namespace of the alias that feedback without an author gives to whoever wrote it."""
 _LONGEST_ADDRESS = 254  # RFC 5321, 4.5.3.1.3, less the angle brackets
@@ -33,6 +35,10 @@ class Author:
     def first_alias(self) -> str | None:
         """The alias that a new person is identified by: the e-mail where there is one."""
         return next((alias for alias in self.aliases if alias.startswith("email:")), self.aliases[0] if self.aliases else None)
+
+    def digests(self, workspace: str) -> tuple[str, ...]:
+        """Return 60 bits of each alias, in order; none of who is nobody."""
+        return () if self.is_provisional else tuple(ids.person_id(workspace, alias)[-_DIGEST:][:_SHORT] for alias in self.aliases)
 
     @property
     def is_provisional(self) -> bool:

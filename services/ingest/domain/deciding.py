@@ -12,10 +12,12 @@ from services.ingest.domain.inputs import (
     Activity,
     Arrival,
     Company,
+    Deciding,
     Erasure,
     Feedback,
     IdeaCommand,
     IdeaStatus,
+    Ignored,
     Input,
     PersonCommand,
     Preference,
@@ -26,15 +28,17 @@ from services.ingest.domain.joining import decide_person_command
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.people import decide_activity, decide_company, decide_preference, decide_profile
 from services.ingest.domain.rows import Binding, Subject, binding_key
-from services.ingest.domain.verdict import Verdict
+from services.ingest.domain.verdict import IGNORED, Verdict
 
 
 def decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
     """Return what becomes of *given*, and note in *ledger* what is to be remembered."""
+    if isinstance(given, Ignored):
+        return IGNORED
     return was_erased(ledger, given, arrival) or _decide(ledger, given, arrival)
 
 
-def _decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
+def _decide(ledger: Ledger, given: Deciding, arrival: Arrival) -> Verdict:
     verdict: Verdict
     match given:
         case Feedback():

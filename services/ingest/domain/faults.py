@@ -9,6 +9,7 @@ from services.common.errors import MalformedRecord
 Fault: TypeAlias = Literal[
     "null_value",  # a tombstone on a topic that takes none
     "not_json",
+    "not_mail",
     "bad_utf8",
     "too_deep",  # JSON nested beyond what anyone means
     "not_framed",  # the codec's own four: see services.common.codec
@@ -30,6 +31,7 @@ Fault: TypeAlias = Literal[
     "unknown_channel",
     "unknown_command",
     "workspace_mismatch",
+    "spam",  # an advert, or what the channel itself calls spam
     "conflict",  # the same identity and version with another content
     "not_joined",  # a separation of persons who are not joined
 ]

@@ -1,4 +1,8 @@
-"""Feedback: submitted, revised, retracted; a rating without a word is its author's answer, and no board's business."""
+"""Feedback: submitted, revised, retracted, in one part or several.
+
+A rating without a word is its author's answer, and praise outside a thread is something that its author did: neither is a board's
+business.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,8 @@ from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Entry, Subject
 from services.ingest.domain.verdict import Verdict, earlier
 
-_ANSWER = "answer"
+_ANSWER, _PRAISE = "answer", "praise"
+_OF_A_PERSON = (_ANSWER, _PRAISE)
 
 
 def decide_feedback(ledger: Ledger, given: Feedback, arrival: Arrival) -> Verdict:
@@ -26,21 +31,30 @@ def decide_feedback(ledger: Ledger, given: Feedback, arrival: Arrival) -> Verdic
     known = earlier(subject, given, arrival)
     if not isinstance(known, Entry) and subject.entries and subject.entries[-1].place not in ("", given.board):
         known = Reject("conflict", "board: this id was published on another board; retract it there and use an id of its own here")
+    if not isinstance(known, Entry | Reject) and _is_someone_elses(subject, given):
+        known = Reject("conflict", "author: this id is of a piece that somebody else wrote; another author's needs an id of its own")
     if isinstance(known, Drop | Reject):
         # An attempt that another worker overtook may have bound aliases; nobody else would ever announce them.
         return unannounced(ledger, given, arrival, at) or known
     entry = _accepted(ledger, given, arrival, known, at)
     news = () if given.deleted else introduction(ledger, given, entry, arrival, at)
-    if entry.kind == _ANSWER:
-        return (*news, _answer(given, entry, arrival, at))
-    return (*news, *(_joined(given, link, arrival, at) for link in entry.links), _event(given, entry, arrival, at))
+    if entry.kind in _OF_A_PERSON:
+        return (*news, _of_person(given, entry, arrival, at))
+    return (*news, *(_joined(given, link, arrival, at) for link in entry.links), *_events(given, entry, arrival, at))
+
+
+def _is_someone_elses(subject: Subject, given: Feedback) -> bool:
+    """Tell whether nobody who signed an earlier revision signed this one. Only what a board was told counts; deletions are unsigned."""
+    before = {author for entry in subject.entries if entry.order < given.order for author in entry.authors}
+    signed = given.author.digests(given.workspace) if before and not given.deleted else ()
+    return bool(signed) and before.isdisjoint(signed)
 
 
 def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | None, at: Micros) -> Entry:
     """Return the entry of *given*, and make what follows of it so; on a redelivery it may be so already."""
     subject = ledger.subject(given.subject)
     kind = _kind(given, subject)
-    entry = known or Entry(given.order, arrival.origin, given.digest, kind, "" if kind == _ANSWER else given.board)
+    entry = known or _entry(given, arrival, subject, kind)
     if given.deleted:
         person_id = subject.entries[-1].person_id if known is None and subject.entries else entry.person_id
         entry = replace(entry, person_id=person_id)
@@ -48,7 +62,7 @@ def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | 
         person_id = entry.person_id or _writer(ledger, given, arrival, subject)
         bind_rest(ledger, given.workspace, given.author, person_id, arrival)
         contact = note_contact(ledger, person_id, given.author, at)
-        links = tell_board(ledger, ledger.person(person_id), given.board) if given.text is not None else ()
+        links = tell_board(ledger, ledger.person(person_id), given.board) if _speaks(given) else ()
         if known is None:
             entry = replace(entry, person_id=person_id, contact=contact, links=links)
     if known is None:
@@ -56,12 +70,25 @@ def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | 
     return entry
 
 
+def _entry(given: Feedback, arrival: Arrival, subject: Subject, kind: str) -> Entry:
+    if kind in _OF_A_PERSON:
+        return Entry(given.order, arrival.origin, given.digest, kind)
+    parts = max(1 + len(given.further), max((entry.parts for entry in subject.entries), default=1))
+    authors = () if given.deleted else given.author.digests(given.workspace)
+    return Entry(given.order, arrival.origin, given.digest, kind, given.board, parts=parts, authors=authors)
+
+
+def _speaks(given: Feedback) -> bool:
+    """Tell whether a board is to hear of it: a request, or a vote for one."""
+    return given.text is not None and (not given.is_praise or given.parent_id is not None)
+
+
 def _kind(given: Feedback, subject: Subject) -> str:
-    was_told = any(entry.kind != _ANSWER for entry in subject.entries)  # the board heard of it
-    if given.deleted or (given.text is None and was_told):
+    was_told = any(entry.kind not in _OF_A_PERSON for entry in subject.entries)
+    if given.deleted or (was_told and not _speaks(given)):
         return "retracted"
-    if given.text is None:
-        return _ANSWER
+    if not _speaks(given):
+        return _PRAISE if given.rating is None else _ANSWER
     return "revised" if was_told else "submitted"
 
 
@@ -73,19 +100,21 @@ def _writer(ledger: Ledger, given: Feedback, arrival: Arrival, subject: Subject)
     return resolve(ledger, given.workspace, given.author, arrival)
 
 
-def _answer(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> PersonEvent:
-    rating = given.rating or 0.0
+def _of_person(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> PersonEvent:
+    rating = given.rating
+    is_whole = rating is not None and rating.is_integer()
     return PersonEvent(
-        event_id=ids.event_id(given.workspace, _ANSWER, given.subject, str(given.order)),
-        type="answer",
+        event_id=ids.event_id(given.workspace, entry.kind, given.subject, str(given.order)),
+        type="activity" if rating is None else "answer",
         workspace=given.workspace,
         person_id=entry.person_id or "",
         source=given.source,
         occurred_at=at,
         ingested_at=arrival.at,
         origin=arrival.origin,
-        name=f"{given.source}_score",
-        answer_json=orjson.dumps(int(rating) if rating.is_integer() else rating).decode(),
+        name=f"{given.source}_praise" if rating is None else f"{given.source}_score",
+        amount=1.0 if rating is None else None,
+        answer_json=None if rating is None else orjson.dumps(int(rating) if is_whole else rating).decode(),
         subject=given.subject,
         digest=given.digest,
         has_address=has_address(given.author),
@@ -94,7 +123,33 @@ def _answer(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> Pers
     )
 
 
+def _events(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> list[BoardEvent]:
+    """Return the event of each part; those that an earlier revision had and this one has not are retracted."""
+    whole = _event(given, entry, arrival, at)
+    if entry.parts == 1:
+        return [whole]
+    texts: list[str | None] = [*given.further, *([None] * (entry.parts - 1 - len(given.further)))]
+    return [whole, *(_further(whole, number, text) for number, text in enumerate(texts, start=1))]
+
+
+def _further(whole: BoardEvent, number: int, text: str | None) -> BoardEvent:
+    part = ids.part_id(whole.workspace, whole.feedback_id or "", number)
+    return replace(
+        whole,
+        event_id=ids.event_id(whole.workspace, part, str(whole.revision)),
+        type="retracted" if text is None else whole.type,
+        feedback_id=part,
+        text=text,
+        rating=None,
+        parent_id=whole.feedback_id,
+        part=number,
+        is_vote=False,
+        original=None if text is None else whole.original,
+    )
+
+
 def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> BoardEvent:
+    is_told = entry.kind != "retracted"
     return BoardEvent(
         event_id=ids.event_id(given.workspace, given.subject, str(given.order)),
         type=entry.kind,  # type: ignore[arg-type]  # stored as text; one of _kind's three
@@ -108,7 +163,7 @@ def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> Board
         revision=given.order,
         external_id=given.external_id,
         person_id=entry.person_id,
-        text=given.text,
+        text=given.text if is_told else None,
         language=given.language,
         url=given.url,
         rating=given.rating,
@@ -116,6 +171,11 @@ def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> Board
         digest=given.digest,
         has_address=not given.deleted and has_address(given.author),
         brings_contact=entry.contact,
+        parent_id=given.parent_id,
+        parts=entry.parts,
+        is_vote=is_told and given.is_praise,
+        original=given.original if is_told else None,
+        authors=" ".join(entry.authors) or None,
     )
 
 

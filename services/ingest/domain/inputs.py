@@ -63,6 +63,19 @@ class Feedback(_Input):
     rating: float | None = None
     url: str | None = None
     language: str | None = None
+    parent_id: str | None = None
+    """The piece of feedback in whose thread it was said."""
+    further: tuple[str, ...] = ()
+    """The second request in it, and those after it; *text* is the first."""
+    original: str | None = None
+    """The whole text, where *text* is less."""
+    is_praise: bool = False
+    """Whether it asks for nothing by itself: "+1", "thanks!"."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored(_Input):
+    """What the operator's own rule in ``channels.yaml`` says is no feedback."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +172,8 @@ class Erasure(_Input):
     person_id: str
 
 
-Input: TypeAlias = Feedback | Profile | Company | Activity | Preference | IdeaCommand | IdeaStatus | PersonCommand | Erasure
+Deciding: TypeAlias = Feedback | Profile | Company | Activity | Preference | IdeaCommand | IdeaStatus | PersonCommand | Erasure
+Input: TypeAlias = Deciding | Ignored
 
 
 def author_of(given: Input) -> Author:

@@ -62,12 +62,10 @@ def _recall_board(ledger: Ledger, event: BoardEvent) -> None:
         return
     match event.type:
         case "submitted" | "revised" | "retracted":
-            entry = Entry(event.revision, event.origin, digest, event.type, event.board, person_id, event.brings_contact)
-            ledger.restore(subject, entry)
+            if event.part == 0:  # said first of all parts
+                ledger.restore(subject, _feedback_entry(event))
             if person_id is not None:
-                _writes_on(ledger, person_id, () if event.type == "retracted" else (event.board,))
-                if event.ingested_at > ledger.person(person_id).erased_at:
-                    _addressed(ledger, person_id, event.has_address, event.occurred_at)
+                _recall_writer(ledger, event, person_id)
         case "commanded" if event.source != PEOPLE_COMMANDS:  # an erasure's own event says more
             ledger.restore(subject, Entry(0, event.origin, digest, event.type))
         case "status_changed":
@@ -76,6 +74,26 @@ def _recall_board(ledger: Ledger, event: BoardEvent) -> None:
             for person in (person_id, event.other_person_id):
                 if person is not None:
                     _writes_on(ledger, person, (event.board,))
+
+
+def _recall_writer(ledger: Ledger, event: BoardEvent, person_id: str) -> None:
+    _writes_on(ledger, person_id, () if event.type == "retracted" else (event.board,))
+    if event.ingested_at > ledger.person(person_id).erased_at:
+        _addressed(ledger, person_id, event.has_address, event.occurred_at)
+
+
+def _feedback_entry(event: BoardEvent) -> Entry:
+    return Entry(
+        event.revision,
+        event.origin,
+        event.digest or "",
+        event.type,
+        event.board,
+        event.person_id,
+        event.brings_contact,
+        parts=event.parts,
+        authors=tuple((event.authors or "").split()),
+    )
 
 
 def _recall_person(ledger: Ledger, event: PersonEvent) -> None:
@@ -137,8 +155,8 @@ def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
 
 def _entered(event: PersonEvent, subject: str) -> tuple[str, int]:
     """Return the kind and order of the entry that *event* came of: a survey's answer is an activity's, a rating a piece of feedback's."""
-    if event.type == "answer" and subject.startswith(f"{event.workspace}:feedback:"):
-        return "answer", event.revision
+    if event.type in ("answer", "activity") and subject.startswith(f"{event.workspace}:feedback:"):
+        return "answer" if event.type == "answer" else "praise", event.revision
     return ("activity", 0) if event.type in ("activity", "answer") else (event.type, event.occurred_at)
 
 

@@ -43,6 +43,10 @@ class Entry:
     """Where a command of persons is told."""
     change: int = 0
     """Which change of the person's pointer a command is."""
+    parts: int = 1
+    """How many parts of a piece of feedback its board was told of by then."""
+    authors: tuple[str, ...] = ()
+    """Digests of the aliases that a piece of feedback was signed with."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ Verdict: TypeAlias = tuple[Event, ...] | Drop | Reject
 
 STALE = Drop("stale")
 REPEAT = Drop("repeat")
+IGNORED = Drop("ignored")
 
 
 def earlier(subject: Subject, given: Input, arrival: Arrival) -> Entry | Drop | Reject | None:

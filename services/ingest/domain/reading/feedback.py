@@ -8,8 +8,13 @@ from services.common import ids
 from services.ingest.domain.aliases import PROVISIONAL, Author, read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
-from services.ingest.domain.inputs import Feedback, digest_of
+from services.ingest.domain.inputs import Feedback, Ignored, digest_of
 from services.ingest.domain.reading.common import LANGUAGE_LIMIT, URL_LIMIT
+from services.ingest.domain.texts.refining import Refined, TextRules, refine
+
+ORIGINAL_LIMIT = 200_000
+"""Characters of a whole text. One that is longer is no feedback."""
+_NOTHING = Refined("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,42 +28,55 @@ class Place:
     """The channels that records may name as their own; None takes any."""
 
 
-def read_feedback(fields: Fields, place: Place, text_limit: int) -> Feedback:
-    """Return the feedback that *fields*, in the canonical form, hold."""
+def read_feedback(fields: Fields, place: Place, rules: TextRules) -> Feedback | Ignored:
+    """Return the feedback that *fields*, in the canonical form, hold; *rules* say what is done to its text."""
+    if fields.flag("ignore"):
+        return Ignored(workspace=place.workspace or "", source=place.channel, subject=f"ignored:{place.channel}", order=0, digest="")
     workspace = _workspace(fields, place)
     board = fields.required("board", fields.slug("board") or place.board)
     channel = _channel(fields, place)
     external_id = fields.required("id", fields.identifier("id"))
     feedback_id = ids.feedback_id(workspace, channel, external_id)
-    revision = fields.whole("revision") or 0
     deleted = fields.flag("deleted") or False
     rating = fields.number("rating")
-    text = None if deleted else fields.long_text("text", limit=text_limit, may_be_empty=rating is not None)
+    text = None if deleted else fields.long_text("text", limit=ORIGINAL_LIMIT, may_be_empty=rating is not None)
     if rating is None and not deleted:
         fields.required("text", text)
-    inner = fields.inner("author")
-    author = Author() if inner is None else read_author(inner)
-    if not author.aliases:
-        author = Author((f"{PROVISIONAL}{feedback_id}",), None, author.name)
-    occurred_at = fields.moment("occurred_at")
-    url = fields.text("url", limit=URL_LIMIT)
+    author = _author(fields, feedback_id)
+    occurred_at, url = fields.moment("occurred_at"), fields.text("url", limit=URL_LIMIT)
     language = fields.text("language", limit=LANGUAGE_LIMIT)
+    thread = fields.identifier("thread")
+    parent_id = None if thread is None or thread == external_id else ids.feedback_id(workspace, channel, thread)
+    if fields.flag("spam") and not deleted:
+        raise fault("spam", f"spam: channel {channel} says that it is")
+    answers = () if parent_id is None else (parent_id,)
+    said = _NOTHING if text is None else refine(text, rules, language)
     return Feedback(
         workspace=workspace,
         source=channel,
         subject=feedback_id,
-        order=revision,
-        digest=digest_of(board, deleted, text, author.aliases, occurred_at, rating, url, language),
+        order=fields.whole("revision") or 0,
+        digest=digest_of(board, deleted, text, author.aliases, occurred_at, rating, url, language, *answers),
         board=board,
         external_id=external_id,
         deleted=deleted,
         author=author,
-        text=text,
+        text=None if text is None else said.text,
         occurred_at=occurred_at,
         rating=rating,
         url=url,
-        language=language,
+        language=said.language or language,
+        parent_id=parent_id,
+        further=said.further,
+        original=said.original,
+        is_praise=said.is_praise,
     )
+
+
+def _author(fields: Fields, feedback_id: str) -> Author:
+    inner = fields.inner("author")
+    author = Author() if inner is None else read_author(inner)
+    return author if author.aliases else Author((f"{PROVISIONAL}{feedback_id}",), None, author.name)
 
 
 def _workspace(fields: Fields, place: Place) -> str:

@@ -8,20 +8,17 @@ and only what is surely a quote or a signature goes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from email.utils import parseaddr
-from typing import Literal, TypeAlias
-
-Step: TypeAlias = Literal["strip_quotes", "address", "display_name"]
 
 _WRAPPED_LINES = 3
 _CLOSING_LINES = 5
 _CLOSING_WIDTH = 60
 _ATTRIBUTION_WIDTH = 400
-_LONGEST_HEADER = 998  # RFC 5322, 2.1.1
 
 _ATTRIBUTIONS = (("On ", "wrote:"), ("Am ", ":"), ("Le ", "écrit :"), ("Le ", "écrit:"), ("El ", "escribió:"), ("Il ", "scritto:"))
+_OPENINGS = tuple({start for start, _ in _ATTRIBUTIONS})
 _GERMAN_VERB = " schrieb"
+_SOMEONE_AT_SOME_TIME = re.compile(r"[^@]{0,300}\d{1,2}[:.]\d{2}[^@]{0,200}@[^@]{0,200}:")
+"""An introduction in any language: a time of day and an address. Taken for one only where marked quotes follow."""
 _SEPARATOR = re.compile(
     r"(?:_{20,}|-{2,} ?(?:Original Message|Original-Nachricht|Ursprüngliche Nachricht|Forwarded message) ?-{2,})", re.IGNORECASE
 )
@@ -66,7 +63,9 @@ def _introduction(lines: list[str], position: int) -> int:
         if position + count > len(lines) or not lines[position + count - 1] or len(joined) > _ATTRIBUTION_WIDTH:
             return 0
         joined = f"{joined} {lines[position + count - 1]}".strip()
-        if count == 1 and not joined.startswith(tuple(start for start, _ in _ATTRIBUTIONS)):
+        if joined.endswith(":") and _SOMEONE_AT_SOME_TIME.fullmatch(joined) and _is_quoted(lines, position + count):
+            return count
+        if count == 1 and not joined.startswith(_OPENINGS) and not joined[0].isdigit():
             return 0
         for start, end in _ATTRIBUTIONS:
             if joined.startswith(start) and joined.endswith(end) and (start != "Am " or _GERMAN_VERB in joined):
@@ -93,11 +92,3 @@ def _without_closing(lines: list[str]) -> list[str]:
         if number > filled[0] and _CLOSING.fullmatch(lines[number]) and all(len(line) <= _CLOSING_WIDTH for line in lines[number:]):
             return lines[:number]
     return lines
-
-
-STEPS: Mapping[Step, Callable[[str], str]] = {
-    "strip_quotes": strip_quotes,
-    "address": lambda header: parseaddr(header[:_LONGEST_HEADER])[1],
-    "display_name": lambda header: parseaddr(header[:_LONGEST_HEADER])[0],
-}
-"""What a mapping may do to the text that it found."""
