@@ -40,7 +40,12 @@ _VALUES = {
     ),
     "people.raw": _object(id=_CRM, email=_EMAILS, updated_at=_MOMENTS, name=st.sampled_from(["Ann", "Anna"])),
     "activity.raw": _object(id=_IDS, person=_PERSON, name=st.just("exported")),
-    "preferences.raw": _object(id=_IDS, person=_PERSON, opted_out=st.booleans(), updated_at=_MOMENTS),
+    "preferences.raw": _object(
+        id=_IDS,
+        person=st.one_of(_PERSON, st.builds(lambda one: {"person_id": one}, _PERSONS)),
+        opted_out=st.booleans(),
+        updated_at=_MOMENTS,
+    ),
     "accounts.raw": _object(id=_IDS, updated_at=_MOMENTS, plan=st.sampled_from(["free", "team"])),
     "people.commands": _object(
         id=st.integers(0, 2**40), command=st.sampled_from(["join", "separate"]), person_id=_PERSONS, other_person_id=_PERSONS

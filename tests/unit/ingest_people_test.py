@@ -120,6 +120,25 @@ def test_preferences_are_apart_by_channel_and_idea() -> None:
     assert Drop("stale") == front.outcome(raw("preferences.raw", 9, older))
 
 
+def test_our_own_id_names_a_person_whatever_it_is_called_besides() -> None:
+    front = Front()
+    front.events(_profile(0))
+    by_id = PREFERENCE | {"id": "by id", "person": {"person_id": ANN}, "updated_at": "2026-11-22T00:00:00Z"}
+    [event] = front.events(raw("preferences.raw", 0, by_id))
+    assert (event.type, event.person_id) == ("preference", ANN)
+    assert Drop("repeat") == front.outcome(raw("preferences.raw", 1, by_id))
+    both = by_id | {"id": "both", "person": {"person_id": ANN, "alias": "slack:U7"}, "updated_at": "2026-11-23T00:00:00Z"}
+    assert kinds(front.events(raw("preferences.raw", 2, both))) == ["alias", "preference"]
+    assert _writers(front, _author(3, alias="slack:U7")) == [ANN]
+
+
+@pytest.mark.parametrize(("person_id", "reason"), [("acme:person:x", "workspace_mismatch"), ("lumora:idea:x", "bad_id"), ("ann", "bad_id")])
+def test_an_id_that_is_not_a_person_of_the_workspace_is_refused(person_id: str, reason: str) -> None:
+    outcome = Front().outcome(raw("preferences.raw", 0, PREFERENCE | {"person": {"person_id": person_id}}))
+    assert isinstance(outcome, Reject)
+    assert outcome.reason == reason
+
+
 def test_activity_counts_once_each() -> None:
     front = Front()
     *_, event = front.events(raw("activity.raw", 0, ACTIVITY))

@@ -30,6 +30,18 @@ class Author:
     address: str | None = None
     """The e-mail address as given: mail goes there, plus-tag and all."""
     name: str | None = None
+    person_id: str | None = None
+    """Our own id, where the record gives back one that this system gave: it wins over every alias."""
+
+    @property
+    def known_by(self) -> tuple[str, ...]:
+        """All that names them."""
+        return self.aliases if self.person_id is None else (*self.aliases, self.person_id)
+
+    @property
+    def is_named(self) -> bool:
+        """Whether there is anything to know them by."""
+        return bool(self.known_by)
 
     @property
     def first_alias(self) -> str | None:

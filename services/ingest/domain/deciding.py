@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import assert_never
 
 from services.ingest.domain.erasing import decide_erasure, stand_in, was_erased
@@ -76,13 +76,7 @@ def erased_in(batch: Iterable[Input]) -> set[str]:
 
 def persons_needed(batch: Sequence[Input], bindings: Iterable[Binding | None], subjects: Iterable[Subject]) -> set[str]:
     """Return every person whom *batch* can concern; whom they point at comes on top."""
-    found: set[str] = set()
-    for given in batch:
-        found.update(stand_in(given.workspace, alias) for alias in author_of(given).aliases)
-        if isinstance(given, PersonCommand):
-            found |= {given.person_id, given.other_person_id}
-        elif isinstance(given, Erasure):
-            found.add(given.person_id)
+    found = {person_id for given in batch for person_id in _named(given)}
     erased = erased_in(batch)
     for binding in bindings:
         if binding is not None:
@@ -95,3 +89,15 @@ def persons_needed(batch: Sequence[Input], bindings: Iterable[Binding | None], s
             if entry.person_id is not None:
                 found.add(entry.person_id)
     return found
+
+
+def _named(given: Input) -> Iterator[str]:
+    """Yield the persons whom *given* itself names, and the stand-ins of the aliases that it names."""
+    author = author_of(given)
+    yield from (stand_in(given.workspace, alias) for alias in author.aliases)
+    if author.person_id is not None:
+        yield author.person_id
+    if isinstance(given, PersonCommand):
+        yield from (given.person_id, given.other_person_id)
+    elif isinstance(given, Erasure):
+        yield given.person_id

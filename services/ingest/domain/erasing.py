@@ -41,12 +41,15 @@ def was_erased(ledger: Ledger, given: Input, arrival: Arrival) -> Drop | None:
 
 
 def _concerned(ledger: Ledger, given: Input, known: list[str | None]) -> Iterator[Person]:
-    for alias in author_of(given).aliases:
+    author = author_of(given)
+    for alias in author.aliases:
         yield ledger.person(stand_in(given.workspace, alias))
         bound = ledger.binding(binding_key(given.workspace, alias))
         if bound is not None:
             yield ledger.person(bound.person_id)
-    if author_of(given).aliases:
+    if author.person_id is not None:
+        yield ledger.person(author.person_id)
+    if author.is_named:
         yield from (ledger.person(person_id) for person_id in known if person_id is not None)
 
 

@@ -22,12 +22,12 @@ def new_person_id(workspace: str, author: Author) -> str | None:
 
 
 def resolve(ledger: Ledger, workspace: str, author: Author, arrival: Arrival) -> str:
-    """Return the person behind *author*, who has at least one alias, and bind the aliases that are nobody's yet.
+    """Return the person behind *author*, who is named, and bind the aliases that are nobody's yet.
 
-    The first known alias decides, in the order CRM id, e-mail, alias of the channel. An alias that is someone else's stays so: that
-    two persons are one is for a human, or a rule of later, to say.
+    Our own id decides, where it is given back to us; else the first known alias, in the order CRM id, e-mail, alias of the channel. An
+    alias that is someone else's stays so: that two persons are one is for a human, or a rule of later, to say.
     """
-    person_id: str | None = None
+    person_id = author.person_id
     unknown = []
     for alias in author.aliases:
         key = binding_key(workspace, alias)

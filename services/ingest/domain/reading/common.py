@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
 import orjson
@@ -23,7 +24,7 @@ def own_workspace(fields: Fields) -> str:
 
 def known_as(person: Author, wanted: str) -> Author:
     """Return *person*; *wanted* names the fields of which one was needed."""
-    if not person.aliases:
+    if not person.is_named:
         raise fault("missing_field", f"{wanted}: at least one is required, to know the person by")
     return person
 
@@ -31,7 +32,8 @@ def known_as(person: Author, wanted: str) -> Author:
 def named_person(fields: Fields) -> Author:
     """Return the person that the object ``person`` names."""
     inner = fields.required("person", fields.inner("person"))
-    return known_as(read_author(inner), "person.crm_id, person.email or person.alias")
+    author = replace(read_author(inner), person_id=our_id(inner, own_workspace(fields), "person_id", "person"))
+    return known_as(author, "person.crm_id, person.email, person.alias or person.person_id")
 
 
 def our_id(fields: Fields, workspace: str, name: str, kind: str) -> str | None:
