@@ -85,6 +85,11 @@ class MemoryBoardLog:
             elif entry.position > len(rows) or rows[entry.position - 1] != row:
                 raise Fenced(f"position {entry.position}")
 
+    async def rewrite(self, entries: Sequence[Entry]) -> None:
+        """Put *entries* in place of those at their positions."""
+        for entry in entries:
+            self.rows[entry.board][entry.position - 1] = (entry.body(), entry.vector)
+
 
 class MemorySaidLog:
     """See ``services.dedup.ports.SaidLog``."""

@@ -155,6 +155,24 @@ class MemoryStore:
                 if concerned and row.state == "unreachable":
                     self.ledger[row.alert_id] = replace(row, state="deferred", due_at=wake.due_at)
 
+    async def forget_words(self, board: str, quotes: Collection[int], titles: Collection[int]) -> Collection[str]:
+        named = [place for sequence in titles if (place := (board, sequence)) in self.log]
+        held = {title for place in named if (title := self.log[place].title)}
+        self.log |= {place: replace(self.log[place], title=None) for place in named}
+        for place in [place for sequence in quotes if (place := (board, sequence)) in self.log]:
+            self.log[place] = replace(self.log[place], quote="")
+        return held
+
+    async def forget_quotes(self, person_ids: Collection[str]) -> None:
+        for row in list(self.ledger.values()):
+            if row.alert.person_id in person_ids:
+                self.ledger[row.alert_id] = replace(row, alert=replace(row.alert, quote=""))
+
+    async def retitle(self, board: str, former: Collection[str], title: str) -> None:
+        for row in list(self.ledger.values()):
+            if _board(row) == board and row.alert.title in former:
+                self.ledger[row.alert_id] = replace(row, alert=replace(row.alert, title=title))
+
     async def persons(self, person_ids: Collection[str]) -> Mapping[str, Person]:
         return {person_id: self.people[person_id] for person_id in person_ids if person_id in self.people}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from services.common.clock import Micros
 from services.common.errors import Fenced
@@ -40,6 +41,13 @@ class MemoryDocuments:
             self.documents[change.after.id] = change.after
             self.entries |= {(change.after.id, entry.input_id): entry for entry in change.entries}
 
+    async def history(self, id: str) -> Sequence[Entry]:  # noqa: A002 - the port's name
+        return sorted((entry for (document, _), entry in self.entries.items() if document == id), key=lambda entry: entry.position)
+
+    async def rewrite(self, id: str, entries: Sequence[Entry]) -> None:  # noqa: A002
+        for entry in entries:
+            self.entries[id, entry.input_id] = replace(self.entries[id, entry.input_id], facts=entry.facts)
+
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         found = [
             document.id
@@ -66,6 +74,13 @@ class MemoryBoardLog:
     async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
         wanted = set(positions)
         return {entry.position: entry.facts for entry in self.logs.get(board, []) if entry.position in wanted}
+
+    async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
+        return self.logs.get(board, [])[after : after + limit]
+
+    async def rewrite(self, entries: Sequence[BoardEntry]) -> None:
+        for entry in entries:
+            self.logs[entry.board][entry.position - 1] = entry
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         for entry in entries:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
+from itertools import pairwise
 from typing import TypeVar
 
 from services.common.codec import Codec
@@ -18,15 +19,18 @@ from services.common.records import Received
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import Vector, VectorOf, missing_fields
 from services.dedup.domain.entry import Entry
+from services.dedup.domain.erasing import erased_by
 from services.dedup.domain.folding import Backlog, establish, was_passed
 from services.dedup.domain.policy import PolicyOf, balanced
 from services.dedup.domain.texts import text_key
+from services.dedup.erasure import erase_log
 from services.dedup.ports import BoardLog, Encoder, Meter, SaidLog
 
 log = get_logger(__name__)
 T = TypeVar("T")
 
 _CHUNK_ENTRIES = 500
+_REPEAT = Drop("repeat")
 
 
 class DedupHandler:
@@ -73,8 +77,18 @@ class DedupHandler:
     async def handle(self, batch: Sequence[Received[BoardEvent | None]]) -> Sequence[Outcome]:
         """Return what each event establishes, once all of it is stored; see ``services.common.ports.Route``."""
         events = [Received(received.record, received.event) for received in batch if received.event is not None]
-        outcomes = iter(await self._handle(events))
+        outcomes = iter([outcome for run in _runs(events) for outcome in await self._run(run)])
         return [Drop("erased") if received.event is None else next(outcomes) for received in batch]
+
+    async def _run(self, run: Sequence[Received[BoardEvent]]) -> Sequence[Outcome]:
+        outcomes = await self._handle(run)
+        last, person = run[-1].event, erased_by(run[-1].event)
+        if person is None or outcomes[-1] == _REPEAT:
+            return outcomes
+        decisions = await erase_log(self._log, self._said, _key(last), (await self._board(_key(last))).position_of(last.event_id), person)
+        self._forget(_key(last))  # what is in memory may still say a text as it was erased
+        own = outcomes[-1].outputs if isinstance(outcomes[-1], Emit) else ()
+        return [*outcomes[:-1], Emit((*map(self._codec.output, decisions), *own))]
 
     async def _handle(self, batch: Sequence[Received[BoardEvent]]) -> Sequence[Outcome]:
         keys = dict.fromkeys(_key(received.event) for received in batch if not missing_fields(received.event))
@@ -116,7 +130,7 @@ class DedupHandler:
                 known.update((entry.event_id, entry) for entry in made)
                 entries.extend(made)
             entry = known[event.event_id]
-            outcomes.append(self._outcome(entry) if entry.origin == origin else Drop("repeat"))
+            outcomes.append(self._outcome(entry) if entry.origin == origin else _REPEAT)
         return outcomes, entries
 
     def _encoded(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> VectorOf:
@@ -220,6 +234,12 @@ class DedupHandler:
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _runs(batch: Sequence[Received[BoardEvent]]) -> list[Sequence[Received[BoardEvent]]]:
+    """Return *batch* cut behind each erasure: the log is written anew before anything else is decided."""
+    edges = [place + 1 for place, received in enumerate(batch) if erased_by(received.event) is not None]
+    return [batch[start:stop] for start, stop in pairwise(sorted({0, *edges, len(batch)}))]
 
 
 def _fold(board: Board, entries: Iterable[Entry]) -> None:

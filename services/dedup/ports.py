@@ -52,6 +52,9 @@ class BoardLog(Protocol):
             TransientError: The store does not answer.
         """
 
+    async def rewrite(self, entries: Sequence[Entry]) -> None:
+        """Put *entries* in place of those at their positions, of which nothing is left; durable when this returns. Safe to repeat."""
+
 
 class SaidLog(Protocol):
     """What was said of the boards before their log was lost, until the log holds it again. Repeating a call changes nothing."""

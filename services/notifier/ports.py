@@ -145,7 +145,20 @@ class PersonStore(Protocol):
         """
 
 
-class Store(BoardStore, LedgerStore, PersonStore, Protocol):
+class WordStore(Protocol):
+    """Lets go of what persons said who were erased. Repeating a call changes nothing."""
+
+    async def forget_words(self, board: str, quotes: Collection[int], titles: Collection[int]) -> Collection[str]:
+        """Let the entries at *quotes* hold no quote, those at *titles* no title; return the titles that they held."""
+
+    async def forget_quotes(self, person_ids: Collection[str]) -> None:
+        """Let no row of *person_ids* quote them."""
+
+    async def retitle(self, board: str, former: Collection[str], title: str) -> None:
+        """Let the rows of *board* whose idea has one of the *former* titles say *title*."""
+
+
+class Store(BoardStore, LedgerStore, PersonStore, WordStore, Protocol):
     """Everything that the notifier remembers."""
 
     async def prepare(self) -> None:

@@ -75,6 +75,12 @@ class Documents(Protocol):
             Fenced: A document is no longer as it was loaded: another worker has written it. Others may have been saved.
         """
 
+    async def history(self, id: str) -> Sequence[Entry]:  # noqa: A002 - the document's id
+        """Return all inputs that a document has seen, by position."""
+
+    async def rewrite(self, id: str, entries: Sequence[Entry]) -> None:  # noqa: A002
+        """Put the facts of *entries* in place of those that a document has of their inputs, of which nothing is left. Safe to repeat."""
+
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
 
@@ -104,6 +110,12 @@ class BoardLog(Protocol):
 
     async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
         """Return the facts of the entries at *positions*."""
+
+    async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
+        """Return at most *limit* whole entries after position *after*, in their order."""
+
+    async def rewrite(self, entries: Sequence[BoardEntry]) -> None:
+        """Put operations and facts of *entries* in place of those at their positions, of which nothing is left. Safe to repeat."""
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         """Append *entries*, of any boards, each board's in the order of their positions; atomic an entry, in that order.

@@ -101,6 +101,26 @@ async def test_log_comes_back_in_order_without_quotes(store: Store) -> None:
     assert await store.origins(BOARD, [1, 2]) == {2: second.origin}
 
 
+async def test_words_and_titles_are_let_go(store: Store) -> None:
+    opened = Entry(sequence=1, origin="o/0/1", type="opened", at=10, idea_id="i", title="her words")
+    await store.append(BOARD, [opened, entry(2, person_id="p", quote="her words"), entry(3, quote="others")])
+    await store.append("lumora/other", [opened, entry(2, quote="her words")])
+    for titles in ({"her words"}, set()):
+        assert set(await store.forget_words(BOARD, [2, 9], [1, 9])) == titles
+    assert await store.quotes(BOARD, [1, 2, 3]) == {2: "", 3: "others"}
+    assert await store.entries(BOARD) == [replace(opened, title=None), entry(2, person_id="p"), entry(3)]
+    assert await store.entries("lumora/other") == [opened, entry(2)]
+
+
+async def test_rows_stop_quoting_and_are_renamed(store: Store) -> None:
+    await store.add([row("a"), row("b", person="bob")])
+    await store.forget_quotes(["ann", "nobody"])
+    await store.retitle("lumora/other", ["Dark mode"], "x")
+    assert {(r.alert.quote, r.alert.title) for r in await store.rows_of(["ann"])} == {("", "Dark mode")}
+    await store.retitle(BOARD, ["Dark mode"], "(erased)")
+    assert {(r.alert.quote, r.alert.title) for r in await store.rows_of(["bob"])} == {(row().alert.quote, "(erased)")}
+
+
 async def test_appending_again_changes_nothing(store: Store) -> None:
     await store.append(BOARD, [entry(1, quote="first")])
     await store.append(BOARD, [entry(1, quote="first"), entry(2)])

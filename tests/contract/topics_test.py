@@ -17,6 +17,7 @@ _TOPICS = load_topics()
 _WEEK_MS = 7 * 24 * 3_600_000
 _KEPT_COMPACTED = {
     "board.events", "people.events", "accounts", "board.decisions", "ideas", "people.segments", "ideas.demand", "notifications.log",
+    "feedback.enriched", "people.transitions",
 }  # fmt: skip
 
 

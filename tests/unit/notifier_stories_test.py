@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.common.events import Alert, Decision, PersonEvent
@@ -217,6 +219,31 @@ async def test_an_erased_person_is_not_written_to(world: World) -> None:
     world.ship("a")
     await world.settle()
     assert (told(world), world.row("a", "ann").state) == ([], "suppressed")
+
+
+async def test_of_an_erased_person_no_word_is_kept(world: World) -> None:
+    opened = world.decide("opened", idea_id="a", title="zyx mode")
+    world.link("f1", "a", "ann", "zyx mode")
+    linked = world.decide("linked", feedback_id="f2", idea_id="a", person_id="bob", text="dark mode")
+    world.contact("ann")
+    world.contact("bob")
+    world.ship("a")
+    await world.settle()
+    world.know("erased", "ann")
+    hers = next(d for d in world.decisions() if d.feedback_id == "f1")
+    for decision in (replace(opened, title=""), replace(hers, text="")):
+        world.say_again(decision)
+    world.decide("renamed", idea_id="a", title="dark mode")
+    await world.settle()
+    assert "zyx" not in repr((world.store.log, world.store.ledger, world.store.people))
+    assert (world.row("a", "bob").alert.quote, world.row("a", "bob").alert.title) == ("dark mode", "(erased)")
+    assert world.row("a", "bob").state == "sent"
+    assert linked.text == "dark mode"
+    world.contact("cid")
+    world.link("f3", "a", "cid")
+    await world.settle()
+    assert told(world) == ["ann", "bob", "cid"]
+    assert world.row("a", "cid").alert.title == "dark mode"
 
 
 async def test_a_waiting_row_does_not_wait_for_the_lease_of_the_one_before(world: World) -> None:

@@ -180,6 +180,15 @@ class World:
         self._append(CODEC.output(decision), 0)
         return decision
 
+    def decisions(self) -> list[Decision]:
+        """Return all decisions that lie in their topic."""
+        decode = CODEC.decoder(Decision)
+        return [decode(record) for record in self.records[Decision.TOPIC]]
+
+    def say_again(self, decision: Decision) -> None:
+        """Publish *decision* under its key, whatever it said before."""
+        self._append(CODEC.output(decision), 0)
+
     def know(self, type_: Any, person: str, **fields: Any) -> PersonEvent:
         """Publish what becomes known of a person."""
         self.clock.time += SECOND

@@ -98,6 +98,8 @@ class Mortal(Segmenter):
         changes: dict[str, SegmentTransition] = {}
         where: dict[tuple[str, str], str] = {}
         for change in self.events(SegmentTransition):
+            if change is None:  # of somebody who was erased
+                continue
             known = changes.setdefault(change.transition_id, change)
             assert known == change
             if known is change:

@@ -50,6 +50,13 @@ class MongoBoardLog:
             while waiting:
                 waiting = await self._insert(waiting)
 
+    async def rewrite(self, entries: Sequence[Entry]) -> None:
+        """Put *entries* in place of those at their positions."""
+        writes = [ReplaceOne({"_id": document["_id"]}, document) for document in map(_document, entries)]
+        if writes:
+            async with mongo_errors():
+                await self._log.bulk_write(writes, ordered=False)
+
     async def _insert(self, documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Insert *documents*; return those that are left after one that was there already."""
         try:

@@ -59,6 +59,15 @@ class SqliteBoardLog:
 
         await self._database.write(write)
 
+    async def rewrite(self, entries: Sequence[Entry]) -> None:
+        """Put *entries* in place of those at their positions, of which nothing is left."""
+        rows = [(entry.body(), entry.vector, entry.board, entry.position) for entry in entries]
+        if rows:
+            await self._database.write(
+                lambda c: c.executemany("UPDATE board_log SET body = ?, vector = ? WHERE board = ? AND position = ?", rows)
+            )
+        await self._database.scrub()
+
 
 class SqliteSaidLog:
     """See ``services.dedup.ports.SaidLog``."""

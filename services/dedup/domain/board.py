@@ -100,7 +100,7 @@ class Board:
     def rows_below(self, root_id: str) -> list[int]:
         """Return the rows of all texts of the family of *root_id*, in ascending order."""
         links = (link for idea_id in self.merges.below(root_id) for link in self.ideas[idea_id].links.values())
-        return sorted({link.row for link in links})
+        return sorted({link.row for link in links if link.row >= 0})
 
     def texts_below(self, root_id: str) -> int:
         """Return how many distinct texts the family of *root_id* has."""
@@ -121,15 +121,18 @@ class Board:
             self.see(entry.seen)
         if entry.persons is not None:
             self.point_person(entry.persons)
+        if entry.erased is not None:
+            self.erase(entry.erased)
         if entry.census is not None:
             self.calibration.take(entry.census)
         self.close(entry)
 
     def close(self, entry: Entry) -> None:
         """Record that *entry*, whose decisions were applied, is the last of the log."""
+        author = next((decision.person_id for decision in reversed(entry.decisions) if decision.type in ("linked", "unlinked")), None)
         for idea in entry.ideas:
             state = self.ideas[idea.idea_id]
-            state.version = idea.version
+            state.version, state.said_by = idea.version, author
             state.portrait = Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions)
         self._positions[entry.event_id] = self.position = entry.position
         self.touched.clear()
@@ -157,10 +160,11 @@ class Board:
             case "unmerged":
                 self._unmerge(idea_id, decision.other_idea_id or "")
             case "renamed":
-                self.ideas[idea_id].title = decision.title or ""
+                self.ideas[idea_id].title, self.ideas[idea_id].titled_by = decision.title or "", decision.person_id or ""
                 self._touch(idea_id)
             case "status_changed":
-                self._set_status(self.ideas[idea_id], decision)
+                self.ideas[idea_id].take_status(decision)
+                self._touch(idea_id)
         about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
         answer = self._doubts.take(decision, about, self.texts_below)
         if answer is not None:
@@ -181,6 +185,16 @@ class Board:
             if (len(self.own(idea).people), len(self.family(idea).people)) != before[idea]:
                 self.touched.setdefault(idea, 0)
 
+    def erase(self, person_id: str) -> None:
+        """Let go of what a person said: the links stay, and count."""
+        for link in [self.links[feedback] for feedback in self._by_person.get(person_id, ())]:
+            self._release(link)
+            link.row = -1
+            for idea_id in (link.idea_id, self.root_of(link.idea_id)):
+                self._change(idea_id)
+        # Their events go, and whoever reads the rest again must end with their states all the same.
+        self.touched = {idea.idea_id: 0 for idea in self.slots if idea.said_by == person_id} | self.touched
+
     def _open(self, idea_id: str, title: str, at: Micros) -> None:
         idea = IdeaState(idea_id, self.index.open(), title, at)
         self.ideas[idea_id] = idea
@@ -190,7 +204,8 @@ class Board:
     def _link(self, decision: Decision, vector: Units | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._hold(idea, decision.text or "", feedback, vector)
+        row = self._hold(idea, decision.text, feedback, vector) if decision.text else -1
+        idea.title_is_of(person)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None
@@ -212,14 +227,15 @@ class Board:
     def _move(self, feedback_id: str, idea_id: str) -> None:
         link = self.links[feedback_id]
         former, idea = self.ideas[link.idea_id], self.ideas[idea_id]
-        text, vector = self.wordings.text(link.row), self.index.vector(link.row)
+        held = None if link.row < 0 else (self.wordings.text(link.row), self.index.vector(link.row))
         del former.links[feedback_id]
         self._release(link)
         self._forget(former.idea_id)
         self._change(former.idea_id)
         self._change(self.root_of(former.idea_id))
         link.idea_id = idea_id
-        link.row = self._hold(idea, text, feedback_id, vector)
+        link.row = -1 if held is None else self._hold(idea, held[0], feedback_id, held[1])
+        idea.title_is_of(link.person_id)
         idea.links[feedback_id] = link
         self._count(link)
 
@@ -238,6 +254,8 @@ class Board:
         return row
 
     def _release(self, link: Link) -> None:
+        if link.row < 0:
+            return
         text = self.wordings.text(link.row)
         if not self.wordings.remove(link.row, link.feedback_id):
             self.index.remove(link.row)
@@ -259,14 +277,6 @@ class Board:
             self._tallies.forget(_FAMILY + idea)
             self._change(idea)
 
-    def _set_status(self, idea: IdeaState, decision: Decision) -> None:
-        idea.status = decision.status or ""
-        idea.reason = decision.reason
-        idea.release_id = decision.release_id
-        idea.release_name = decision.release_name
-        idea.release_url = decision.release_url
-        self._touch(idea.idea_id)
-
     def _count(self, link: Link) -> None:
         root = self.root_of(link.idea_id)
         self._tallies.add(link.idea_id, link)
@@ -282,8 +292,8 @@ class Board:
         self.touched[idea_id] = self.sequence
 
     def _change(self, idea_id: str) -> None:
-        self.changed.add(idea_id)
         self._touch(idea_id)
+        self.changed.add(idea_id)
 
     def _family_links(self, root_id: str) -> Iterator[Link]:
         for idea_id in self.merges.below(root_id):

@@ -8,6 +8,7 @@ from typing import Any
 from services.common import ids
 from services.common.events import DecisionType
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.erasing import ERASED_TITLE
 from services.dedup.domain.split import part_around
 from services.dedup.domain.texts import title_of
 
@@ -136,7 +137,8 @@ def _take_out(draft: Draft, root: str, part: Sequence[str]) -> None:
         refuse(draft, "nothing would stay, or nothing leave; move single pieces of feedback instead")
         return
     opened = ids.idea_id(event.workspace, event.board, event.event_id)
-    _say(draft, "opened", idea_id=opened, title=title_of(board.wordings.text(board.links[inside[0]].row)))
+    row = board.links[inside[0]].row
+    _say(draft, "opened", idea_id=opened, title=ERASED_TITLE if row < 0 else title_of(board.wordings.text(row)))
     for feedback in inside:
         link = board.links[feedback]
         said = {"feedback_id": feedback, "revision": board.revisions[feedback], "person_id": link.person_id}

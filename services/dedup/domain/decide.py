@@ -16,6 +16,7 @@ from services.dedup.domain.board import Board
 from services.dedup.domain.commands import change_status, obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
+from services.dedup.domain.erasing import erase, erased_by
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, in_units
 from services.dedup.domain.proposals import written
@@ -72,6 +73,8 @@ def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -
             _look_over(draft)
         case "retracted":
             _retract(draft)
+        case "commanded" if erased_by(event) is not None:
+            erase(draft)
         case "commanded":
             obey(draft)
         case "status_changed":
@@ -93,7 +96,8 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
         return
     former = board.ideas[link.idea_id]
     was_alone = len(former.links) == 1
-    vector = board.index.vector(link.row) if board.wordings.key(link.row) == text_key(text) else None
+    is_same = link.row >= 0 and board.wordings.key(link.row) == text_key(text)
+    vector = board.index.vector(link.row) if is_same else None
     _unlink(draft, feedback, "revision", "revised")
     if vector is None:
         _assign(draft, vector_of, former if was_alone else None)

@@ -26,6 +26,7 @@ class Draft:
         self._persons: PersonPointer | None = None
         self._vector: bytes | None = None
         self._census: Census | None = None
+        self._erased: str | None = None
 
     def decide(self, kind: DecisionType, *, vector: Units | None = None, **fields: Any) -> None:
         """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* is as in ``Board.apply``."""
@@ -67,6 +68,11 @@ class Draft:
         self._persons = pointer
         self.board.point_person(pointer)
 
+    def erase(self, person_id: str) -> None:
+        """Establish that a person's words are gone."""
+        self._erased = person_id
+        self.board.erase(person_id)
+
     def finish(self) -> Entry:
         """Close the board's next entry and return it."""
         entry = Entry(
@@ -79,6 +85,7 @@ class Draft:
             seen=self._seen,
             persons=self._persons,
             census=self._census,
+            erased=self._erased,
             vector=self._vector,
         )
         self.board.close(entry)

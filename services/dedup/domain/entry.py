@@ -45,6 +45,8 @@ class Entry:
     persons: PersonPointer | None = None
     census: Census | None = None
     """What was counted on the board after the event, where one was due: the thresholds of the events that follow go by it."""
+    erased: str | None = None
+    """The person whose words are gone from here on, and out of the entries before."""
     vector: bytes | None = None
     """The text's vector, little-endian float32; None where no decision needs one."""
 
@@ -59,6 +61,7 @@ class Entry:
                 "seen": None if self.seen is None else [self.seen.feedback_id, self.seen.revision],
                 "persons": None if self.persons is None else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
                 **({} if self.census is None else {"census": astuple(self.census)}),
+                **({} if self.erased is None else {"erased": self.erased}),
             }
         )
 
@@ -76,6 +79,7 @@ def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> 
         seen=None if value["seen"] is None else Seen(*value["seen"]),
         persons=None if value["persons"] is None else PersonPointer(*value["persons"]),
         census=None if value.get("census") is None else Census(*value["census"]),
+        erased=value.get("erased"),
         vector=vector,
     )
 

@@ -22,6 +22,7 @@ from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.decide import Vector, VectorOf, decide
 from services.dedup.domain.entry import Entry, Seen
+from services.dedup.domain.erasing import erased_by
 from services.dedup.domain.index import SCALE, Units, in_units
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.states import changed_ideas
@@ -62,7 +63,7 @@ class Backlog:
             if group[0].event_id == event.event_id:
                 if group[-1].sequence == self._last.sequence:
                     return [*entries, _fold_last(board, group, event, origin, vector_of)]
-                return [*entries, _fold(board, group, origin, vector_of)]
+                return [*entries, _fold(board, group, origin, vector_of, erased_by(event))]
             entries.append(_fold(board, group, group[0].origin or "", vector_of))
         return [*entries, decide(board, event, origin, vector_of)]
 
@@ -74,17 +75,19 @@ def establish(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf,
     return backlog.take_in(board, event, origin, vector_of)
 
 
-def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: VectorOf) -> Entry:
+def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: VectorOf, erased: str | None = None) -> Entry:
     """Take in what was said of one event, its text's vector computed again; return the log's next entry."""
     folded, vector = _apply(board, said, vector_of)
     heard = next((decision for decision in said if decision.type in ("linked", "unlinked")), None)
     seen = None if heard is None else Seen(heard.feedback_id or "", heard.revision)
     if seen is not None:
         board.see(seen)
+    if erased is not None:
+        board.erase(erased)
     has_text = any(decision.type == "linked" for decision in said)
     census = _census(board) if has_text else None
     of = (said[0].event_id, said[0].ingested_at, origin)
-    return _close(board, *of, decisions=tuple(folded), seen=seen, census=census, vector=vector)
+    return _close(board, *of, decisions=tuple(folded), seen=seen, census=census, erased=erased, vector=vector)
 
 
 def _close(board: Board, event_id: str, at: Micros, origin: str, **established: Any) -> Entry:
@@ -112,7 +115,7 @@ def _apply(board: Board, said: Sequence[Decision], vector_of: VectorOf) -> tuple
         units = None
         if decision.type == "unlinked":
             row = board.links[decision.feedback_id or ""].row
-            former = (board.wordings.key(row), board.index.vector(row))
+            former = None if row < 0 else (board.wordings.key(row), board.index.vector(row))
         elif decision.type == "linked":
             vector, units = _vector(board, decision, former, vector_of)
         board.apply(decision, units)
@@ -122,6 +125,8 @@ def _apply(board: Board, said: Sequence[Decision], vector_of: VectorOf) -> tuple
 
 def _vector(board: Board, linked: Decision, former: tuple[bytes, Units] | None, vector_of: VectorOf) -> tuple[bytes | None, Units | None]:
     """Return the vector of a linked text for the log and for the board: that of the same text before, or a new one; none if held."""
+    if not linked.text:
+        return None, None
     key = text_key(linked.text or "")
     if former is not None and former[0] == key:
         return np.ascontiguousarray(former[1] / np.float32(SCALE), "<f4").tobytes(), former[1]
@@ -145,6 +150,9 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
     """Return the entry of an event that established no decision: what it told of revisions and persons holds all the same."""
     if event.type in ("persons_joined", "persons_separated"):
         return decide(board, event, origin, _no_vector)
+    erased = erased_by(event)
+    if erased is not None:
+        board.erase(erased)
     feedback, census, seen = event.feedback_id or "", None, None
     known = board.revisions.get(feedback, -1)
     if event.type in ("submitted", "revised"):
@@ -154,7 +162,7 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
         seen = Seen(feedback, event.revision)
     if seen is not None:
         board.see(seen)
-    return _close(board, event.event_id, event.ingested_at, origin, seen=seen, census=census)
+    return _close(board, event.event_id, event.ingested_at, origin, seen=seen, census=census, erased=erased)
 
 
 def _fold_last(board: Board, said: Sequence[Decision], event: BoardEvent, origin: str, vector_of: VectorOf) -> Entry:
@@ -164,7 +172,7 @@ def _fold_last(board: Board, said: Sequence[Decision], event: BoardEvent, origin
     """
     anew = decide(copy.deepcopy(board), event, said[0].origin or origin, vector_of).decisions
     if anew[: len(said)] == tuple(said):
-        return _fold(board, anew, origin, vector_of)
+        return _fold(board, anew, origin, vector_of, erased_by(event))
     opened = said[-1] if said[-1].type == "opened" else None
     if opened is not None:
         return _fold(board, [*said, _linked(opened, event)], origin, vector_of)
@@ -174,7 +182,7 @@ def _fold_last(board: Board, said: Sequence[Decision], event: BoardEvent, origin
         folded, _ = _apply(board, said, vector_of)
         rest = decide(board, event, origin, vector_of)
         return replace(rest, decisions=(*folded, *rest.decisions))
-    return _fold(board, said, origin, vector_of)
+    return _fold(board, said, origin, vector_of, erased_by(event))
 
 
 def _linked(opened: Decision, event: BoardEvent) -> Decision:

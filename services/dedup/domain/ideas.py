@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from services.common.clock import Micros
+from services.common.events import Decision
 from services.dedup.domain.portrait import Portrait
 
 
 @dataclass(slots=True)
 class Link:
-    """One piece of feedback in its idea. *row* is its text's in the board's index."""
+    """One piece of feedback in its idea. *row* is its text's in the board's index; -1 where the text was erased."""
 
     feedback_id: str
     person_id: str
@@ -86,6 +87,10 @@ class IdeaState:
     slot: int
     title: str
     opened_at: Micros
+    said_by: str | None = None
+    """Who wrote what led to the state that was published last; None where nobody did."""
+    titled_by: str | None = None
+    """The person whose words the title is; empty where a human gave it."""
     status: str = "open"
     reason: str | None = None
     release_id: str | None = None
@@ -96,6 +101,19 @@ class IdeaState:
     """As it was last published."""
     links: dict[str, Link] = field(default_factory=dict)
     """By feedback id, in the order of linking."""
+
+    def title_is_of(self, person_id: str) -> None:
+        """Let the title be of *person_id*, unless it is somebody's already."""
+        if self.titled_by is None:
+            self.titled_by = person_id
+
+    def take_status(self, decision: Decision) -> None:
+        """Take over the status and release that *decision* names."""
+        self.status = decision.status or ""
+        self.reason = decision.reason
+        self.release_id = decision.release_id
+        self.release_name = decision.release_name
+        self.release_url = decision.release_url
 
 
 _KEPT_FROM = 16

@@ -77,7 +77,12 @@ def draw(index: Index, wordings: Wordings, vocabulary: Vocabulary, rows: Sequenc
     vectors = np.stack([index.vector(row) for row in chosen]).astype(np.float64)
     medoid = chosen[int((vectors @ vectors.sum(axis=0)).argmax())]  # whole numbers, so exact
     keywords = vocabulary.telling([wordings.text(row) for row in chosen], ideas)
-    return Portrait(cut(wordings.text(medoid), _QUOTE_CHARACTERS), keywords, mentions)
+    return Portrait(quote_of(wordings.text(medoid)), keywords, mentions)
+
+
+def quote_of(text: str) -> str:
+    """Return *text* as a portrait quotes it."""
+    return cut(text, _QUOTE_CHARACTERS)
 
 
 def words_of(text: str) -> list[str]:

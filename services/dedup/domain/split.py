@@ -58,6 +58,8 @@ def part_around(board: Board, root: str, feedback: str) -> tuple[str, ...]:
 
     Two means, begun at *feedback* and at the text least like it; *feedback* itself always is of the part.
     """
+    if board.links[feedback].row < 0:
+        return (feedback,)
     rows = np.array(board.rows_below(root), np.int64)
     seen = sample(board.index, rows)
     seed = int(np.flatnonzero(rows == board.links[feedback].row)[0])

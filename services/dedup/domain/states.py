@@ -54,7 +54,7 @@ def _draw(board: Board, idea_id: str) -> None:
     mentions = (board.family(idea_id) if is_root else board.own(idea_id)).mentions
     if idea_id not in board.changed and not is_due(idea.portrait, mentions):
         return
-    rows = board.rows_below(idea_id) if is_root else sorted({link.row for link in idea.links.values()})
+    rows = board.rows_below(idea_id) if is_root else sorted({link.row for link in idea.links.values() if link.row >= 0})
     idea.portrait = draw(board.index, board.wordings, board.vocabulary, rows, ideas=len(board.slots), mentions=mentions)
 
 

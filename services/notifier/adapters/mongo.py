@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.common.mongo import MongoStore, mongo_errors
 from services.notifier.adapters.mongo_boards import MongoBoards
+from services.notifier.adapters.mongo_erasing import MongoWords
 from services.notifier.adapters.mongo_ledger import MongoLedger
 from services.notifier.adapters.mongo_people import MongoPeople
 
@@ -17,13 +18,14 @@ _INDEXES = (
 )
 
 
-class MongoNotifierStore(MongoBoards, MongoLedger, MongoPeople):
+class MongoNotifierStore(MongoBoards, MongoLedger, MongoPeople, MongoWords):
     """The port on MongoDB; any number of workers."""
 
     def __init__(self, store: MongoStore) -> None:
         MongoBoards.__init__(self, store)
         MongoLedger.__init__(self, store)
         MongoPeople.__init__(self, store)
+        MongoWords.__init__(self, store)
         self._database = store.database
 
     async def prepare(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from services.notifier.adapters.sqlite_boards import SqliteBoards
+from services.notifier.adapters.sqlite_erasing import SqliteWords
 from services.notifier.adapters.sqlite_ledger import SqliteLedger
 from services.notifier.adapters.sqlite_people import SqlitePeople
 
@@ -31,7 +32,7 @@ CREATE INDEX IF NOT EXISTS persons_by_pointer ON persons (into_person) WHERE int
 _LATER_COLUMNS = {"lane": "TEXT NOT NULL DEFAULT ''", "channel": "TEXT", "letter": "TEXT", "failed_channels": "TEXT NOT NULL DEFAULT ''"}
 
 
-class SqliteStore(SqliteBoards, SqliteLedger, SqlitePeople):
+class SqliteStore(SqliteBoards, SqliteLedger, SqlitePeople, SqliteWords):
     """The port on a SQLite file."""
 
     async def prepare(self) -> None:

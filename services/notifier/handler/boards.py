@@ -15,11 +15,13 @@ from services.common.records import Received
 from services.notifier.domain.board import Board, Effects, NewAlert, Want
 from services.notifier.domain.entry import Entry, entry_of
 from services.notifier.domain.ledger import Row, new_row, rebuilt
-from services.notifier.ports import BoardStore, LedgerStore, Store
+from services.notifier.ports import BoardStore, LedgerStore, Store, WordStore
 
 log = get_logger(__name__)
 T = TypeVar("T")
 
+ERASED_TITLE = "(erased)"
+"""What an alert is about whose idea was named by somebody who was erased."""
 _CHUNK = 1_000
 """So many rows or quotes go to the store in one call."""
 
@@ -34,6 +36,7 @@ class BoardHandler:
     def __init__(self, store: Store, codec: Codec, statuses: Collection[str], partition_of: Callable[[str], int]) -> None:
         self._log: BoardStore = store
         self._ledger: LedgerStore = store
+        self._words: WordStore = store
         self._codec = codec
         self._statuses = statuses
         self._partition_of = partition_of
@@ -84,6 +87,7 @@ class BoardHandler:
             places[entry.sequence] = place
         rows = await self._remember(workspace, board, entries, effects)
         self._boards[key] = state
+        await self._forget_words(key, [decision for _, _, decision in decisions])
         made = _by_sequence(rows)
         outcomes = [(place, self._published(made.get(sequence, ()))) for sequence, place in places.items()]
         return outcomes + await self._again(key, repeats)
@@ -101,6 +105,17 @@ class BoardHandler:
                 await self._effect(workspace, board, {}, effects, rebuilt)
                 effects = Effects()
         await self._effect(workspace, board, {}, effects, rebuilt)
+
+    async def _forget_words(self, key: str, decisions: Sequence[Decision]) -> None:
+        """Let go of the words that *decisions* came without: whose they were was erased."""
+        quotes = [decision.sequence for decision in decisions if decision.type == "linked" and not decision.text]
+        titles = [decision.sequence for decision in decisions if decision.type in ("opened", "renamed") and not decision.title]
+        if not quotes and not titles:
+            return
+        former = await self._words.forget_words(key, quotes, titles)
+        if former:
+            await self._words.retitle(key, former, ERASED_TITLE)
+            self._boards.pop(key, None)  # it knows the titles still
 
     async def _folded(self, workspace: str, key: str) -> Board:
         board = Board(workspace)

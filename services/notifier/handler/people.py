@@ -12,7 +12,7 @@ from services.notifier.domain.audience import Audience, Reach
 from services.notifier.domain.person import EMAIL, Person, folded, stamp_of
 from services.notifier.domain.telling import SECOND
 from services.notifier.handler.audiences import audiences_of
-from services.notifier.ports import LedgerStore, PersonStore, Store, Wake
+from services.notifier.ports import LedgerStore, PersonStore, Store, Wake, WordStore
 
 _DAY: Micros = 86_400 * SECOND
 _CONCERN = frozenset({"profile", "contact", "preference", "joined", "separated", "erased"})
@@ -24,6 +24,7 @@ class PeopleHandler:
     def __init__(self, store: Store, late_contact_days: float, channels: Collection[Reach]) -> None:
         self._persons: PersonStore = store
         self._ledger: LedgerStore = store
+        self._words: WordStore = store
         self._late: Micros = int(late_contact_days * _DAY)
         self._channels = channels
 
@@ -36,6 +37,9 @@ class PeopleHandler:
         """
         reachable: dict[str, Micros] = {}
         outcomes = await self._fold([received.event for received in batch], reachable)
+        erased = {received.event.person_id for received in batch if received.event is not None and received.event.type == "erased"}
+        if erased:
+            await self._words.forget_quotes(erased)
         await self._wake(reachable)
         return outcomes
 

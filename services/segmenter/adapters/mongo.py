@@ -109,6 +109,26 @@ class MongoDocuments:
         if missed:
             raise Fenced(f"{missed} documents are not where they were loaded any more")
 
+    async def history(self, id: str) -> Sequence[Entry]:  # noqa: A002 - the document's id
+        """Return all inputs that a document has seen, by position."""
+        async with mongo_errors():
+            rows = await self._inputs.find(_copies_of(id)).to_list(None)
+            carrier = await self._documents.find_one({"_id": id}, {"recent": 1})
+        found = {row["input_id"]: _entry(row) for row in (*rows, *(carrier or {"recent": ()})["recent"])}
+        return sorted(found.values(), key=lambda entry: entry.position)
+
+    async def rewrite(self, id: str, entries: Sequence[Entry]) -> None:  # noqa: A002
+        """Put the facts of *entries* in place of those that a document has of their inputs."""
+        facts = {entry.input_id: _deflated(entry.facts) for entry in entries}
+        writes = [UpdateOne({"_id": _input_key(id, name)}, {"$set": {"facts": told}}) for name, told in facts.items()]
+        async with mongo_errors():
+            for start in range(0, len(writes), _AT_ONCE):
+                await self._inputs.bulk_write(writes[start : start + _AT_ONCE], ordered=False)
+            carrier = await self._documents.find_one({"_id": id}, {"recent": 1, "position": 1})
+            if carrier is not None:
+                recent = [row | {"facts": facts.get(row["input_id"], row["facts"])} for row in carrier["recent"]]
+                await self._documents.update_one({"_id": id, "position": carrier["position"]}, {"$set": {"recent": recent}})
+
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
         owned = {"partition": {"$in": sorted(partitions)}}
@@ -145,6 +165,26 @@ class MongoBoardLog:
         async with mongo_errors():
             rows = await self._log.find({"_id": {"$in": wanted}}, {"position": 1, "facts": 1}).to_list(None)
         return {row["position"]: _inflated(row["facts"]) for row in rows}
+
+    async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
+        """Return at most *limit* whole entries after position *after*, in their order."""
+        async with mongo_errors():
+            found = self._log.find({"_id": {"$gt": _place(board, after), "$lt": f"{board}$"}}).sort("_id", ASCENDING)
+            rows = await found.limit(limit).to_list(None)
+        return [
+            BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], bytes(row["operations"]), _inflated(row["facts"]))
+            for row in rows
+        ]
+
+    async def rewrite(self, entries: Sequence[BoardEntry]) -> None:
+        """Put operations and facts of *entries* in place of those at their positions."""
+        writes = [
+            UpdateOne({"_id": _place(e.board, e.position)}, {"$set": {"operations": e.operations, "facts": _deflated(e.facts)}})
+            for e in entries
+        ]
+        async with mongo_errors():
+            for start in range(0, len(writes), _AT_ONCE):
+                await self._log.bulk_write(writes[start : start + _AT_ONCE], ordered=False)
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         """Append *entries* in their order, up to the first whose position is taken."""
@@ -212,6 +252,10 @@ def _inflated(facts: bytes) -> bytes:
 
 def _place(board: str, position: int) -> str:
     return f"{board}#{position:012d}"
+
+
+def _copies_of(document: str) -> dict[str, Any]:
+    return {"_id": {"$gt": f"{document}#", "$lt": f"{document}$"}}  # the next character
 
 
 def _input_key(document: str, input_id: str) -> str:

@@ -67,6 +67,8 @@ class SqliteDocuments:
             f"SELECT id, partition FROM {kind} WHERE due_at <= ? "  # noqa: S608
             f"UNION SELECT id, partition FROM {kind} WHERE definition < ? OR definition > ?"
         )
+        self._select_all = f"SELECT input_id, origin, position, facts FROM {kind}_inputs WHERE id = ? ORDER BY position"  # noqa: S608
+        self._rewrite = f"UPDATE {kind}_inputs SET facts = ? WHERE id = ? AND input_id = ?"  # noqa: S608
         self._insert = f"INSERT INTO {kind} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         self._update = (
             f"UPDATE {kind} SET position = ?, state = ?, card = ?, partition = ?, due_at = ?, definition = ? WHERE id = ? AND position = ?"  # noqa: S608
@@ -100,6 +102,16 @@ class SqliteDocuments:
     async def save(self, changes: Sequence[Change]) -> None:
         """Put each document's next state, with its entries, in place of exactly the one before; all of them or none."""
         await self._database.write(lambda c: self._save(c, changes))
+
+    async def history(self, id: str) -> Sequence[Entry]:  # noqa: A002 - the document's id
+        """Return all inputs that a document has seen, by position."""
+        return [Entry(*row) for row in await self._database.read(lambda c: c.execute(self._select_all, (id,)).fetchall())]
+
+    async def rewrite(self, id: str, entries: Sequence[Entry]) -> None:  # noqa: A002
+        """Put the facts of *entries* in place of those that a document has of their inputs, of which nothing is left."""
+        rows = [(entry.facts, id, entry.input_id) for entry in entries]
+        await self._database.write(lambda c: c.executemany(self._rewrite, rows))
+        await self._database.scrub()
 
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
@@ -147,6 +159,21 @@ class SqliteBoardLog:
         wanted = list(positions)
         rows = await self._database.read(lambda c: [c.execute(query, (board, position)).fetchone() for position in wanted])
         return {row[0]: row[1] for row in rows if row is not None}
+
+    async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
+        """Return at most *limit* whole entries after position *after*, in their order."""
+        query = (
+            "SELECT board, position, input_id, origin, operations, facts FROM board_log WHERE board = ? AND position > ? "
+            "ORDER BY position LIMIT ?"
+        )
+        return [BoardEntry(*row) for row in await self._database.read(lambda c: c.execute(query, (board, after, limit)).fetchall())]
+
+    async def rewrite(self, entries: Sequence[BoardEntry]) -> None:
+        """Put operations and facts of *entries* in place of those at their positions, of which nothing is left."""
+        rows = [(e.operations, e.facts, e.board, e.position) for e in entries]
+        update = "UPDATE board_log SET operations = ?, facts = ? WHERE board = ? AND position = ?"
+        await self._database.write(lambda c: c.executemany(update, rows))
+        await self._database.scrub()
 
     async def append(self, entries: Sequence[BoardEntry]) -> None:
         """Append *entries*, all of them or none."""

@@ -18,6 +18,7 @@ from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.pointers import below, end, path
 from services.segmenter.domain.quotes import Quote, Rank, quote
 from services.segmenter.domain.recency import DAY
+from services.segmenter.domain.requests import Request
 from services.segmenter.domain.tally import Tally, View
 
 Operation = Sequence[Any]
@@ -195,10 +196,21 @@ class BoardState:
             self._wishes[mention.person_id].discard(feedback_id)
             request = self.counts.change(mention.person_id, idea_id, mention.day, -1)
             if request.quote is not None and request.quote is mention.quote:
-                others = [self.mentions[name] for name in self._wishes[mention.person_id]]
-                quotes = [other.quote for other in others if other.idea_id == idea_id and other.quote is not None]
-                self.counts.quote(request, min(quotes, key=lambda known: known.rank, default=None))
+                self._quote_another(request)
         self._wait(feedback_id, mention, waits=False)
+
+    def _forget(self, feedback_id: str) -> None:
+        """Let feedback have said nothing."""
+        mention = self.mentions[feedback_id]
+        quoted, mention.quote = mention.quote, None
+        request = None if mention.idea_id is None else self.counts.request(mention.person_id, mention.idea_id)
+        if request is not None and request.quote is not None and request.quote is quoted:
+            self._quote_another(request)
+
+    def _quote_another(self, request: Request) -> None:
+        others = [self.mentions[name] for name in self._wishes[request.person_id]]
+        quotes = [other.quote for other in others if other.idea_id == request.idea_id and other.quote is not None]
+        self.counts.quote(request, min(quotes, key=lambda known: known.rank, default=None))
 
     def _enriched(self, feedback_id: str, known: bool, version: int | None = None) -> None:
         mention = self.mentions[feedback_id]

@@ -124,6 +124,19 @@ class Step:
         self._do("decided", decision.sequence)
         return self._finished()
 
+    def erase(self, decision: Decision) -> Decided:
+        """Let go of what a piece of feedback said, whose link comes again without words: its author was erased. It still counts."""
+        feedback_id, state = decision.feedback_id or "", self._state
+        mention, last = state.mentions.get(feedback_id), self._rows.get(feedback_id)
+        if mention is None or last is None or last.person_id != decision.person_id or (row := enrichment.erased(last)) == last:
+            return self._finished()
+        if mention.idea_id is not None:
+            self._before[state.root(mention.idea_id)] = None
+            self._tell_wishes(f"{decision.decision_id}/erased", mention.person_id, {feedback_id: wish(row)})
+        self._do("forget", feedback_id)
+        self._enrich(row, mention.known)
+        return self._finished()
+
     def card(self, card: PersonCard) -> Decided:
         """Take a newer card of a person in."""
         self._learn([card])

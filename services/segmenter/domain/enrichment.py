@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -119,6 +120,26 @@ def retracted(decision: Decision, last: EnrichedFeedback) -> EnrichedFeedback:
         sentiment=None,
         retracted=True,
     )
+
+
+ERASED: Mapping[str, Any] = {
+    "text": "",
+    "external_id": "",
+    "language": None,
+    "url": None,
+    "sentiment": None,
+    "account_id": None,
+    "account_name": None,
+    "plan": None,
+    "mrr_cents": None,
+}
+"""What the record of feedback says whose author was erased: nothing that the author said, or that leads to the author."""
+
+
+def erased(last: EnrichedFeedback) -> EnrichedFeedback:
+    """Return the record of feedback whose author was erased; *last* itself where it is so already."""
+    without = replace(last, **ERASED)
+    return last if without == last else replace(without, enrichment_version=last.enrichment_version + 1)
 
 
 def profiled(state: BoardState, mention: Mention, last: EnrichedFeedback) -> EnrichedFeedback:

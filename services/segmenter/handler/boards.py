@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -19,6 +19,7 @@ from services.segmenter.domain.decide import EFFECTIVE, Changed, Decided, Incomp
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.demand import demand
 from services.segmenter.domain.inputs import state_of
+from services.segmenter.handler.erasing import erase_words
 from services.segmenter.handler.facts import Publisher, changed_ideas, dump, enriched
 from services.segmenter.handler.said import SaidFeedback, said_demands
 from services.segmenter.ports import BoardEntry, Stores
@@ -41,6 +42,12 @@ class _Input:
     origin: str
     event: Decision | SegmenterWork
     card: PersonCard | None = None
+
+    @property
+    def erasure_id(self) -> str | None:
+        """The id under which the log knows that a link came again without its words."""
+        is_erased = isinstance(self.event, Decision) and self.event.type == "linked" and not self.event.text
+        return f"{self.input_id}/erased" if is_erased else None
 
     @property
     def feedback_id(self) -> str | None:
@@ -112,6 +119,7 @@ class Boards:
             outcomes = await self._decide(inputs, entries, said, changed, recalls=recalls)
             if entries:
                 await self._log.append(list(entries.values()))
+            await self._erase(inputs)
             if not recalls:
                 self._tell_demands(inputs, changed, outcomes)
             states = [self._states[board] for board in {given.board for given in inputs}]
@@ -140,23 +148,41 @@ class Boards:
         cards = await self._cards({d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None})
         outcomes: list[Outcome] = []
         for place, given in enumerate(inputs):
-            known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
-            if known is not None:
-                outcomes.append(self._publisher.again(given.origin, known.origin, known.facts))
-                if isinstance(outcomes[-1], Emit):
-                    changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
-            elif given.card is not None and not self._is_news(given, given.card):
-                outcomes.append(Drop("stale"))
-            elif recalls and self._is_left(given, said):
-                outcomes.append(Drop("left"))
-            else:
-                decided = await self._step(given, cards, entries, said)
-                if isinstance(decided, Decided):
-                    changed |= {(given.board, fact.idea_id): place for fact in decided.facts if isinstance(fact, Changed)}
-                    outcomes.append(self._publisher.emit(decided.facts))
-                else:
-                    outcomes.append(decided)
+            came_before = (given.board, given.input_id) in seen or (given.board, given.input_id) in entries
+            around: dict[str, Any] = {"place": place, "cards": cards, "seen": seen, "entries": entries, "said": said, "changed": changed}
+            outcome = await self._one(given, recalls=recalls, **around)
+            if given.erasure_id is not None and came_before and not recalls:
+                outcome = _both(outcome, await self._one(replace(given, input_id=given.erasure_id), recalls=False, **around))
+            outcomes.append(outcome)
         return outcomes
+
+    async def _one(
+        self,
+        given: _Input,
+        *,
+        recalls: bool,
+        place: int,
+        cards: Mapping[str, PersonCard],
+        seen: _Entries,
+        entries: _Entries,
+        said: SaidFeedback,
+        changed: _ChangedIdeas,
+    ) -> Outcome:
+        known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
+        if known is not None:
+            outcome = self._publisher.again(given.origin, known.origin, known.facts)
+            if isinstance(outcome, Emit):
+                changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
+            return outcome
+        if given.card is not None and not self._is_news(given, given.card):
+            return Drop("stale")
+        if recalls and self._is_left(given, said):
+            return Drop("left")
+        decided = await self._step(given, cards, entries, said)
+        if isinstance(decided, Reject):
+            return decided
+        changed |= {(given.board, fact.idea_id): place for fact in decided.facts if isinstance(fact, Changed)}
+        return self._publisher.emit(decided.facts)
 
     def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
         """Tell whether an input comes after the last one of its board of which something was said."""
@@ -172,7 +198,12 @@ class Boards:
             await said.load(rows)
         step = Step(state, (given.event.workspace, given.event.board or ""), given.at, rows, said.rows)
         try:
-            decided = step.card(concerned[0]) if not isinstance(given.event, Decision) else step.decision(given.event, concerned)
+            if not isinstance(given.event, Decision):
+                decided = step.card(concerned[0])
+            elif given.input_id == given.event.decision_id:
+                decided = step.decision(given.event, concerned)
+            else:
+                decided = step.erase(given.event)
         except IncompleteDecisionError as error:
             return Reject("incomplete_decision", str(error))
         entries[given.board, given.input_id] = _entry(given, state.position, decided)
@@ -192,7 +223,7 @@ class Boards:
                 else self._is_news(given, given.card or PersonCard(""))
             )
             if not is_new:
-                old.setdefault(given.board, []).append(given.input_id)
+                old.setdefault(given.board, []).extend(name for name in (given.input_id, given.erasure_id) if name is not None)
         found: dict[tuple[str, str], BoardEntry] = {}
         for board, ids in old.items():
             found |= {(board, input_id): entry for input_id, entry in (await self._log.find(board, ids)).items()}
@@ -218,6 +249,15 @@ class Boards:
         facts = {**pending, **(await self._log.facts(board, stored) if stored else {})}
         return {feedback_id: enriched(facts[position], feedback_id) for feedback_id, position in needed.items()}
 
+    async def _erase(self, inputs: Sequence[_Input]) -> None:
+        """Take the words of links that came without them out of what is stored."""
+        boards: dict[str, set[str]] = {}
+        for given in inputs:
+            if given.erasure_id is not None and given.feedback_id is not None:
+                boards.setdefault(given.board, set()).add(given.feedback_id)
+        for board, feedback_ids in boards.items():
+            await erase_words(self._log, board, feedback_ids)
+
     async def _load(self, board: str) -> BoardState:
         state = BoardState(self._definition, (await said_demands(self._said, [board]))[board])
         while page := await self._log.read(board, state.position, _PAGE):
@@ -241,6 +281,12 @@ def _chain(person_id: str | None, cards: Mapping[str, PersonCard]) -> list[Perso
         chain.append(card)
         person_id = card.pointer
     return chain
+
+
+def _both(one: Outcome, other: Outcome) -> Outcome:
+    if isinstance(one, Emit) and isinstance(other, Emit):
+        return Emit((*one.outputs, *other.outputs))
+    return one if isinstance(one, Emit) else other
 
 
 def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:

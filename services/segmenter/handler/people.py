@@ -16,6 +16,7 @@ from services.segmenter.domain.changes import Fact, World, apply
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.inputs import EVENTS, DueMoment, PersonInput, state_of
 from services.segmenter.domain.person import PersonState, load_person, new_person
+from services.segmenter.handler.erasing import erase_person, tombstones, without_person
 from services.segmenter.handler.facts import Publisher, dump
 from services.segmenter.ports import Change, Document, Documents, Entry
 
@@ -90,19 +91,30 @@ class People:
         people = await self.load({person_id: received.workspace for (person_id, _), (_, _, received) in zip(subjects, inputs, strict=True)})
         seen = await self._people.find(subjects)
         world = await self.world(people, [received for _, _, received in inputs])
+        forgotten: dict[str, int] = {}
         outcomes: list[Outcome] = []
         for subject, (input_id, origin, received) in zip(subjects, inputs, strict=True):
             person = people[subject[0]]
             entry = seen.get(subject) or person.entries.get(input_id)
+            is_erasure = isinstance(received, PersonEvent) and received.type == "erased"
             if entry is not None:
+                if is_erasure:
+                    forgotten[subject[0]] = entry.position
                 outcomes.append(self._publisher.again(origin, entry.origin, entry.facts, partial(_unless_older, person.state)))
                 continue
             facts = apply(person.state, received, world)
+            if is_erasure:
+                stored = [] if subject[0] in forgotten else await self._people.history(subject[0])
+                facts = [*tombstones(subject[0], [*stored, *person.entries.values()]), *(facts or ())]
+                person.entries = {name: without_person(entry) for name, entry in person.entries.items()}
+                forgotten[subject[0]] = person.state.position
             person.entries[input_id] = Entry(input_id, origin, person.state.position, dump(facts or ()))
             outcomes.append(Drop("stale") if facts is None else self._publisher.emit(facts))
         changes = [self.change(person.before, person.state, tuple(person.entries.values())) for person in people.values() if person.entries]
         if changes:
             await self._people.save(changes)
+        for person_id, position in forgotten.items():
+            await erase_person(self._people, person_id, position)
         return outcomes
 
     async def load(self, workspaces: Mapping[str, str]) -> dict[str, Person]:
