@@ -9,13 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from services.common.events import Event
 from services.console.failures import CommandFailed
 from services.console.segments.analysis.chance import mean, share, superiority, together, unlike
 from services.console.segments.analysis.customers import KINDS, best
@@ -27,60 +25,8 @@ from services.console.segments.analysis.wishes import over_represented, wishes
 from services.console.segments.analysis.worth import Worth, low_evidence
 from services.console.segments.evidence import Evidence
 from services.segmenter.domain.definition import Definition
-from tests.unit.console_segments_test import read
-from tests.unit.segmenter_world import DAY, START, WORKSPACE, Board, Segmenter, account, define, person_event
-
-DEFINITION = """
-version: "1"
-clv: {margin: 0.8, retention: 0.97, discount: 0.01}
-schemes:
-  - name: plan
-    rules: [{segment: enterprise, when: account.plan == "enterprise"}]
-    default: free
-  - name: life
-    rules:
-      - {segment: churned, when: 'activity.since_last("*") >= 20'}
-      - {segment: power, when: 'activity.days("*", days(28)) >= 4'}
-    default: quiet
-  - name: worth
-    scope: account
-    rules: [{segment: high, when: clv >= 10000.0}]
-    default: low
-"""
-END = START + 60 * DAY
-SIX, TWO = 6, 2
-
-
-def person(number: int) -> str:
-    return f"{WORKSPACE}:person:p{number:03}"
-
-
-def _history() -> tuple[list[Event], list[Event]]:
-    """Return who 80 people are and what they did, and what they said: enterprise wants sso, the free use it daily and praise it."""
-    accounts = [account(f"e{n}", 1, plan="enterprise", mrr_cents=500_000 + n, name=f"Enterprise {n}") for n in range(8)]
-    accounts += [account(f"f{n}", 1, plan="free", name=f"Free {n}") for n in range(8)]
-    events: list[Event] = [*accounts]
-    for number in range(80):
-        home = accounts[number % 16]
-        traits = orjson.dumps({"role": "admin" if number % 16 < 8 else "teacher", "pilot": number % 16 < 8}).decode()
-        events.append(person_event(number, "profile", person(number), START, account_id=home.account_id, traits_json=traits))
-        # the last activity of enterprise is on day 30, that of the free on day 58
-        for use in range(6):
-            at = START + (5 * use + 5 if number % 16 < 8 else 5 * use + 33) * DAY
-            events.append(person_event(1000 + 10 * number + use, "activity", person(number), at, name="open"))
-    answer = '"share results"'
-    events += [person_event(5000 + number, "answer", person(number), START, name="job", answer_json=answer) for number in range(0, 80, 5)]
-    return events, [*_said()]
-
-
-def _said() -> list[Event]:
-    board, chance, said = Board(), random.Random(4), list[Event]()
-    for number in range(80):
-        wanted = "sso" if number % 16 < 8 and number % 3 else chance.choice(["dark", "pdf", "timer"])
-        rating = 2.0 if number % 16 < 8 else 9.0
-        said.append(board.link(f"f{number:03}", person(number), wanted, START + DAY, rating=rating))
-    said.append(board.link("f900", person(0), "rare", START + DAY, rating=3.0))
-    return said
+from tests.unit.console_segments_world import DEFINITION, END, eighty, person
+from tests.unit.segmenter_world import DAY, START, define
 
 
 @pytest.fixture(scope="module")
@@ -90,20 +36,7 @@ def definition(tmp_path_factory: pytest.TempPathFactory) -> Definition:
 
 @pytest.fixture(scope="module")
 def evidence(definition: Definition) -> Evidence:
-    return asyncio.run(_told(definition))
-
-
-async def _told(definition: Definition) -> Evidence:
-    segmenter = Segmenter(definition)
-    people, said = _history()
-    segmenter.publish(*people)
-    await segmenter.drain()
-    segmenter.publish(*said)
-    await segmenter.drain()
-    segmenter.clock.moment = END
-    await segmenter.ticks()
-    await segmenter.drain()
-    return read(segmenter)
+    return asyncio.run(eighty(definition))
 
 
 @pytest.fixture(scope="module")

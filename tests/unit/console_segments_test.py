@@ -13,17 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.common.events import SegmentTransition
-from services.common.records import Record
-from services.console.segments.effects import cramers_v, eta_squared
+from services.console.segments.effects import Effect, cramers_v, eta_squared
 from services.console.segments.evidence import TOPICS, Evidence
 from services.console.segments.history import NOBODY, History
-from services.console.segments.html import html_report
+from services.console.segments.page.report import html_report
+from services.console.segments.page.sankey import sankey
 from services.console.segments.preview import NEW_SCHEME, preview
 from services.console.segments.printing import matrix_json, preview_json, print_preview, print_quality
 from services.console.segments.quality import Quality, quality
-from services.console.segments.sankey import sankey
 from services.segmenter.domain.definition import Definition
 from services.segmenter.offline import ALL_IDEAS
+from tests.unit.console_segments_world import read
 from tests.unit.segmenter_history import History as Past
 from tests.unit.segmenter_laws_test import LENGTHS, SEEDS, lived, present
 from tests.unit.segmenter_world import CODEC, DAY, START, WORKSPACE, Board, Segmenter, account, define, person_event, told
@@ -53,15 +53,6 @@ def definition(tmp_path_factory: pytest.TempPathFactory) -> Definition:
 @pytest.fixture(scope="module")
 def newer(tmp_path_factory: pytest.TempPathFactory) -> Definition:
     return define(tmp_path_factory.mktemp("new"), NEWER)
-
-
-def read(segmenter: Segmenter) -> Evidence:
-    """Return what a reader of the segmenter's topics sees."""
-    records: dict[str, list[Record]] = {topic: [] for topic in TOPICS}
-    for (topic, _), found in sorted(segmenter.topics.items()):
-        if topic in records:
-            records[topic] += found
-    return Evidence.of(CODEC, records, WORKSPACE)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=_SLOW)
@@ -179,7 +170,7 @@ async def test_the_report_counts_size_coverage_unknown_reach_and_missing_fields(
 
 
 async def test_the_report_warns(report: Quality) -> None:
-    said = "\n".join(report.warnings)
+    said = "\n".join(caution.text for caution in report.warnings)
     for text in (
         "plan.paying: 1 people; below 2",
         "plan: 50% of people are unknown",
@@ -203,7 +194,8 @@ async def test_the_page_is_whole_and_loads_nothing(report: Quality) -> None:
     assert "script" not in seen
     assert "link" not in seen
     assert "http" not in page
-    assert seen.count("svg") == 3
+    assert page.count("Who moved where") == 3
+    assert page.count("Effect sizes") == 3
 
 
 async def test_reports_print(report: Quality, definition: Definition, newer: Definition, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,11 +208,11 @@ async def test_reports_print(report: Quality, definition: Definition, newer: Def
 
 def test_a_sankey_shows_every_flow_once_and_escapes_names() -> None:
     counts = {("a", "b"): 3, ("a", "<c>"): 1, ("d", "b"): 6}
-    root = ET.fromstring(sankey(counts))
+    root = ET.fromstring(sankey(counts, {}))
     assert len(root.findall(".//path")) == 3
     widths = sorted(float(path.attrib["stroke-width"]) for path in root.findall(".//path"))
     assert widths[2] == pytest.approx(6 * widths[0], rel=0.01)
-    assert sankey({}) == ""
+    assert sankey({}, {}) == ""
     assert matrix_json(counts)[0] == {"from": "a", "to": "<c>", "people": 1}
     assert NEW_SCHEME
 
@@ -228,16 +220,21 @@ def test_a_sankey_shows_every_flow_once_and_escapes_names() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("xyz")), max_size=60))
 def test_an_association_lies_between_none_and_all(pairs: list[tuple[str, str]]) -> None:
     found = cramers_v(pairs)
-    assert found is None or 0 <= found <= 1
+    assert found is None or (0 <= found.size <= 1 and 0 <= found.chance <= 1)
+
+
+def size_of(effect: Effect | None) -> float:
+    assert effect is not None
+    return effect.size
 
 
 def test_effect_sizes_tell_difference_from_chance() -> None:
-    assert cramers_v([("a", "x")] * 30 + [("b", "y")] * 30) == pytest.approx(1, abs=0.02)
-    assert cramers_v([("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")] * 20) == 0
+    assert size_of(cramers_v([("a", "x")] * 30 + [("b", "y")] * 30)) == pytest.approx(1, abs=0.02)
+    assert size_of(cramers_v([("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")] * 20)) == 0
     assert cramers_v([("a", "x")] * 9) is None
     chance = random.Random(7)
     noise = {name: [chance.random() for _ in range(200)] for name in "abc"}
-    assert (eta_squared(noise) or 0) < 0.02
-    assert (eta_squared({"a": [1.0] * 20, "b": [2.0] * 20}) or 0) > 0.9
-    assert eta_squared({"a": [1.0] * 20, "b": [1.0] * 20}) == 0
+    assert size_of(eta_squared(noise)) < 0.02
+    assert size_of(eta_squared({"a": [1.0] * 20, "b": [2.0] * 20})) > 0.9
+    assert size_of(eta_squared({"a": [1.0] * 20, "b": [1.0] * 20})) == 0
     assert eta_squared({"a": [1.0] * 50}) is None

@@ -16,7 +16,7 @@ from services.console.context import AsJson, Bootstrap, Workspace
 from services.console.failures import reported
 from services.console.segments.asking import DATES, asked, micros, needing_extra, opened, written
 from services.console.segments.evidence import Evidence
-from services.console.segments.html import html_report
+from services.console.segments.page.report import html_report
 from services.console.segments.preview import preview
 from services.console.segments.printing import (
     matrix_json,
@@ -113,7 +113,7 @@ def migration(  # noqa: PLR0917 - a command's options
     schemes = [scheme] if scheme is not None else _schemes(evidence)
     found = [evidence.history.migration(name, start, end) for name in schemes]
     if as_json:
-        print_json([{"scheme": one.scheme, "moves": matrix_json(one.counts), "causes": one.causes} for one in found])
+        print_json([{"scheme": one.scheme, "moves": matrix_json(one.counts, one.why), "causes": one.causes} for one in found])
         return
     for one in found:
         print_migration(one, start, end)
@@ -124,6 +124,7 @@ def report(  # noqa: PLR0917 - a command's options
     file: _File = None,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write one self-contained page there as well.")] = None,
     days: Annotated[int, typer.Option(min=1, help="How far back stability and migration look.")] = 30,
+    since: Annotated[datetime | None, typer.Option(formats=DATES, help="In place of --days: since then.")] = None,
     least: Annotated[int, typer.Option("--min-size", min=1, help="Segments of fewer people are too small.")] = 30,
     workspace: Workspace = "lumora",
     bootstrap: Bootstrap = None,
@@ -132,7 +133,8 @@ def report(  # noqa: PLR0917 - a command's options
     """Say how good the segments are: size, coverage, overlap, stability, reach, differences, purpose, migration."""
     definition, _ = opened(file)
     now = SystemClock().now()
-    found = quality(asked(bootstrap, workspace), definition, now - days * DAY, now, least)
+    start = now - days * DAY if since is None else micros(since)
+    found = quality(asked(bootstrap, workspace), definition, start, now, least)
     if html is not None:
         written(html, html_report(found))
     if not as_json:
@@ -142,9 +144,11 @@ def report(  # noqa: PLR0917 - a command's options
         {
             "version": found.version,
             "people": found.people,
-            "schemes": [asdict(s) | {"differs": s.differs(), "migration": matrix_json(s.migration.counts)} for s in found.schemes],
+            "schemes": [
+                asdict(s) | {"differs": s.differs(), "migration": matrix_json(s.migration.counts, s.migration.why)} for s in found.schemes
+            ],
             "overlap": [{"one": a, "other": b, "people": n} for (a, b), n in found.overlap.items() if a < b],
-            "warnings": found.warnings,
+            "warnings": [asdict(warning) for warning in found.warnings],
         }
     )
 

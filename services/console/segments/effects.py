@@ -1,10 +1,12 @@
-"""How much segments differ, as effect sizes that do not grow with the number of people."""
+"""How much segments differ, as effect sizes that do not grow with the number of people, and whether chance could do as much."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import sqrt
+from statistics import NormalDist
 
 SMALL_V = 0.1
 """Below it Cramér's V is negligible (Cohen 1988, for one degree of freedom)."""
@@ -12,14 +14,30 @@ SMALL_ETA = 0.01
 """Below it η² is negligible (Cohen 1988)."""
 _LEAST = 10
 """Fewer observations tell nothing."""
+_RARE = 5
+"""Labels with fewer observations are counted as one: the test needs some in every column."""
 
 
-def cramers_v(pairs: Iterable[tuple[str, str]]) -> float | None:
-    """Return how strongly two kinds of labels go together, 0 to 1; None where there is too little to tell.
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One difference between segments."""
 
-    Corrected for bias: of labels that have nothing to do with each other it is 0 on average (Bergsma 2013).
+    size: float
+    """0 to 1."""
+    small: float
+    """Below it the size is negligible."""
+    chance: float
+    """How likely so much or more is if there is no difference."""
+
+
+def cramers_v(pairs: Iterable[tuple[str, str]]) -> Effect | None:
+    """Return how strongly a group (first) and a label (second) go together; None where there is too little to tell.
+
+    Corrected for bias: of labels that have nothing to do with each other it is 0 on average (Bergsma 2013). Its chance is Pearson's.
     """
-    cells = Counter(pairs)
+    given = list(pairs)
+    common = {label for label, count in Counter(label for _, label in given).items() if count >= _RARE}
+    cells = Counter((group, label if label in common else "") for group, label in given)
     n = sum(cells.values())
     rows, columns = Counter[str](), Counter[str]()
     for (row, column), count in cells.items():
@@ -32,11 +50,11 @@ def cramers_v(pairs: Iterable[tuple[str, str]]) -> float | None:
     phi = square - 1  # chi² / n
     corrected = max(0.0, phi - (k - 1) * (r - 1) / (n - 1))
     least = min(k - (k - 1) ** 2 / (n - 1), r - (r - 1) ** 2 / (n - 1)) - 1
-    return min(1.0, sqrt(corrected / least)) if least > 0 else None
+    return Effect(min(1.0, sqrt(corrected / least)), SMALL_V, _tail(n * phi, (r - 1) * (k - 1))) if least > 0 else None
 
 
-def eta_squared(groups: Mapping[str, Sequence[float]]) -> float | None:
-    """Return which share of the ranks' variance lies between groups, 0 to 1; None where there is too little to tell.
+def eta_squared(groups: Mapping[str, Sequence[float]]) -> Effect | None:
+    """Return which share of the ranks' variance lies between groups; None where there is too little to tell.
 
     From Kruskal and Wallis' H, ties corrected: (H - k + 1) / (n - k) (Tomczak and Tomczak 2014); below 0 it is 0.
     """
@@ -47,10 +65,16 @@ def eta_squared(groups: Mapping[str, Sequence[float]]) -> float | None:
     ranks, ties = _ranks([value for values in filled.values() for value in values])
     correction = 1 - ties / (n**3 - n)
     if correction <= 0:
-        return 0.0
+        return Effect(0.0, SMALL_ETA, 1.0)
     sums = sum(sum(ranks[value] for value in values) ** 2 / len(values) for values in filled.values())
     h = (12 / (n * (n + 1)) * sums - 3 * (n + 1)) / correction
-    return max(0.0, (h - k + 1) / (n - k))
+    return Effect(max(0.0, (h - k + 1) / (n - k)), SMALL_ETA, _tail(h, k - 1))
+
+
+def _tail(square: float, degrees: int) -> float:
+    """Return how likely chi² is at least *square*, to some thousandths (Wilson and Hilferty 1931)."""
+    spread = 2 / (9 * degrees)
+    return 1 - NormalDist().cdf(((max(0.0, square) / degrees) ** (1 / 3) - 1 + spread) / sqrt(spread))
 
 
 def _ranks(values: Iterable[float]) -> tuple[dict[float, float], int]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from services.common.clock import Micros
 from services.common.events import PersonEvent, SegmentTransition
+
+_Memberships = Mapping[str, Mapping[str, str]]
 
 NOBODY = "(not there)"
 """In place of a segment: the person had none yet, or counted as another one."""
@@ -22,6 +24,8 @@ class Migration:
     """By the segment then and the segment later."""
     causes: Mapping[str, int]
     """How many changes between the two moments each cause brought; a person may have changed several times."""
+    why: Mapping[tuple[str, str], Mapping[str, int]] = field(default_factory=dict)
+    """By the segment then and the segment later: the causes of the last change, of those who moved or came."""
 
     def stayed(self) -> float | None:
         """Return the share of those who were there at both moments and are in the same segment; None where there are none."""
@@ -60,14 +64,16 @@ class History:
 
     def migration(self, scheme: str, since: Micros, until: Micros) -> Migration:
         """Return how the people of *scheme* moved between two moments."""
+        return self.migrations([scheme], since, until)[scheme]
+
+    def migrations(self, schemes: Iterable[str], since: Micros, until: Micros) -> dict[str, Migration]:
+        """Return how the people of each of *schemes* moved between two moments."""
         then, later = self.at(since), self.at(until)
-        counts: Counter[tuple[str, str]] = Counter()
-        for person_id in then.keys() | later.keys():
-            pair = (then.get(person_id, {}).get(scheme, NOBODY), later.get(person_id, {}).get(scheme, NOBODY))
-            if pair != (NOBODY, NOBODY):
-                counts[pair] += 1
-        between = [c for c in self.changes if c.scheme == scheme and since < c.evaluated_at <= until]
-        return Migration(scheme, dict(counts), dict(Counter(change.cause for change in between)))
+        between: defaultdict[str, list[SegmentTransition]] = defaultdict(list)
+        for change in self.changes:
+            if since < change.evaluated_at <= until:
+                between[change.scheme].append(change)
+        return {scheme: _migration(scheme, then, later, between[scheme]) for scheme in schemes}
 
     def flaps(self, scheme: str, since: Micros, within: Micros) -> int:
         """Return how often somebody came back, after *since* and not by a new definition, to a segment left at most *within* before."""
@@ -87,3 +93,17 @@ class History:
     def _is_another(self, person_id: str, moment: Micros) -> bool:
         before = [joined for at, joined in self.pointed.get(person_id, ()) if at <= moment]
         return bool(before) and before[-1]
+
+
+def _migration(scheme: str, then: _Memberships, later: _Memberships, between: Sequence[SegmentTransition]) -> Migration:
+    last = {change.person_id: change.cause for change in between}
+    counts: Counter[tuple[str, str]] = Counter()
+    why: defaultdict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    for person_id in then.keys() | later.keys():
+        pair = (then.get(person_id, {}).get(scheme, NOBODY), later.get(person_id, {}).get(scheme, NOBODY))
+        if pair == (NOBODY, NOBODY):
+            continue
+        counts[pair] += 1
+        if pair[0] != pair[1]:
+            why[pair][last.get(person_id, "joined")] += 1
+    return Migration(scheme, dict(counts), dict(Counter(change.cause for change in between)), {pair: dict(c) for pair, c in why.items()})

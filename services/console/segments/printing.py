@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from services.common.clock import Micros
+from services.console.segments.cautions import QUALITIES
+from services.console.segments.effects import Effect
 from services.console.segments.history import Migration
 from services.console.segments.preview import Preview, SchemePreview
 from services.console.segments.quality import Quality, SchemeQuality
@@ -82,8 +84,9 @@ def print_quality(found: Quality, pairs: int = 10) -> None:
     for scheme in found.schemes:
         if scheme.migration.counts:
             out.print(matrix(f"{scheme.scheme}: {day(found.since)} (rows), {day(found.at)} (columns)", scheme.migration.counts))
+    out.print(_verdicts(found))
     for warning in found.warnings:
-        out.print(f"look at {warning}", markup=False)
+        out.print(f"look at {warning.text} ({warning.quality})", markup=False)
 
 
 def print_discovery(found: Discovery, note: str) -> None:
@@ -121,6 +124,7 @@ def print_discovery(found: Discovery, note: str) -> None:
     out.print(note, markup=False)
 
 
+_VERDICT = {True: "yes", False: "NO", None: "?"}
 _EFFECTS = ("wishes", "revenue", "activity", "rating")
 
 
@@ -132,8 +136,13 @@ def _share(value: float | None) -> str:
     return "" if value is None else f"{value:.0%}"
 
 
-def _effect(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f}"
+def _effect(value: Effect | None) -> str:
+    return "" if value is None else f"{value.size:.2f}"
+
+
+def _verdicts(found: Quality) -> Table:
+    rows = [(s.scheme, *(_VERDICT[v.is_good] for v in s.verdicts)) for s in found.schemes]
+    return table("Seven qualities", ["scheme", *QUALITIES], rows)
 
 
 def _differs(scheme: SchemeQuality) -> str:
@@ -167,9 +176,16 @@ def print_memberships(at: Micros, memberships: Mapping[str, Mapping[str, str]], 
     console().print(table(f"{len(memberships):,} people on {day(at)}", ["scheme", "segment", ("people", "right")], rows))
 
 
-def matrix_json(counts: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
-    """Return a matrix for programs."""
-    return [{"from": before, "to": after, "people": count} for (before, after), count in sorted(counts.items())]
+def matrix_json(
+    counts: Mapping[tuple[str, str], int], why: Mapping[tuple[str, str], Mapping[str, int]] | None = None
+) -> list[dict[str, Any]]:
+    """Return a matrix for programs, each move with its causes where *why* knows them."""
+    told = {} if why is None else why
+    known = why is not None
+    return [
+        {"from": pair[0], "to": pair[1], "people": count} | ({"causes": told.get(pair, {})} if known else {})
+        for pair, count in sorted(counts.items())
+    ]
 
 
 def day(moment: Micros) -> str:

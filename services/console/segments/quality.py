@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.common.clock import Micros
-from services.common.events import PersonEvent
-from services.console.segments.effects import SMALL_ETA, SMALL_V, cramers_v, eta_squared
+from services.common.events import EnrichedFeedback
+from services.console.segments.cautions import Caution, Verdict, cautions, verdicts
+from services.console.segments.effects import Effect, cramers_v, eta_squared
 from services.console.segments.evidence import Evidence
-from services.console.segments.history import Migration
+from services.console.segments.history import History, Migration
+from services.console.segments.reach import reachable
 from services.segmenter.domain.definition import UNKNOWN, Definition, Scheme
 from services.segmenter.domain.loading import NO, YES
-from services.segmenter.domain.purpose import purposeless, too_many
+from services.segmenter.domain.purpose import purposeless
 from services.segmenter.domain.recency import DAY
 from services.segmenter.offline import Human
 
 _FLAP = 7 * DAY
-_FEW_STAY = 0.6
-_MANY_FLAPS = 10.0
-_MOSTLY_UNKNOWN = 0.4
 _IDENTICAL = 0.9
-_NEARLY_ALL = 0.9
-_TREND_STEPS = 4
+_TREND_STEPS = 8
+_SURE = 0.05
 _FIELD = re.compile(r"\b((?:person|account)\.(?:traits\.)?[A-Za-z_]\w*)\b(?!\s*\()")
+
+Memberships = Mapping[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,18 @@ class SegmentSize:
     """Of those accounts, each counted once."""
     reachable: float | None
     """The share that has an address and has not opted out of everything; None of an empty segment."""
+    active_days: float | None = None
+    """In 30 days, the mean of those who are known; None where nobody is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """How much of the people a scheme held at one moment, of all whom anything was known of by then."""
+
+    at: Micros
+    people: int
+    unknown: float
+    covered: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +62,32 @@ class SchemeQuality:
     """One scheme."""
 
     scheme: str
+    is_tag: bool
+    default: str
     sizes: list[SegmentSize]
     unknown: float
     """The share of people about whom too little is known."""
     covered: float
     """The share that is neither unknown nor in the default segment."""
-    trend: list[tuple[Micros, float]]
-    """The unknown share at moments before, among those who were there then."""
+    trend: list[Moment]
+    """The two at moments before; none while nobody was there."""
     missing: Mapping[str, float]
     """The share of people who lack a field that rules look at, by field."""
+    purposeful: float
+    """The share of segments with owner, goal and action."""
     stayed: float | None
     """The share that is in the segment in which it was at the beginning of the time looked at."""
     flaps: float
     """Returns within 7 days to a segment that was left, per 100 people in that time."""
-    effects: Mapping[str, float | None]
+    effects: Mapping[str, Effect | None]
     """By what differs: wishes (Cramér's V); revenue, activity, rating (η²); None where there is too little to tell."""
     migration: Migration
+    verdicts: list[Verdict] = field(default_factory=list)
 
     def differs(self) -> bool | None:
-        """Tell whether anything differs more than negligibly between the segments; None where there is too little to tell."""
-        told = {name: effect for name, effect in self.effects.items() if effect is not None}
-        return any(effect >= (SMALL_V if name == "wishes" else SMALL_ETA) for name, effect in told.items()) if told else None
+        """Tell whether anything differs more than negligibly, and more than chance; None where there is too little to tell."""
+        told = [effect for effect in self.effects.values() if effect is not None]
+        return any(e.size >= e.small and e.chance * len(told) < _SURE for e in told) if told else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,104 +99,144 @@ class Quality:
     at: Micros
     people: int
     schemes: list[SchemeQuality]
-    labels: list[str]
-    """``scheme: segment`` of every segment with people, in the definition's order."""
+    labels: list[tuple[str, str]]
+    """``scheme: segment`` of every segment with people, in the definition's order, and the scheme."""
     overlap: Mapping[tuple[str, str], int]
     """How many people are in both, by two labels; a label with itself is its size."""
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[Caution] = field(default_factory=list)
 
-    def identical(self) -> Iterator[tuple[str, str, float]]:
+    def identical(self) -> Iterator[tuple[tuple[str, str], tuple[str, str], float]]:
         """Yield pairs of segments with nearly the same people, and their Jaccard index."""
-        for number, one in enumerate(self.labels):
-            for other in self.labels[number + 1 :]:
+        for number, (one, scheme) in enumerate(self.labels):
+            for other, its in self.labels[number + 1 :]:
                 both = self.overlap.get((one, other), 0)
                 index = both / (self.overlap[one, one] + self.overlap[other, other] - both)
                 if index >= _IDENTICAL:
-                    yield one, other, index
+                    yield (one, scheme), (other, its), index
 
 
 def quality(evidence: Evidence, definition: Definition, since: Micros, at: Micros, least: int = 30) -> Quality:
     """Return the report on the published memberships; *least* is the number of people below which a segment is too small."""
-    memberships = _memberships(evidence, definition)
-    reachable = _reachable(evidence.events, evidence)
-    schemes = [_Judge(evidence, scheme, memberships, reachable).quality(since, at) for scheme in definition.schemes]
+    published = evidence.segments()
+    memberships = {person_id: definition.complete(published.get(person_id, {})) for person_id in evidence.population.humans}
+    names = [scheme.name for scheme in definition.schemes]
+    past = _Past(evidence.history, evidence.history.migrations(names, since, at), _moments(evidence, since, at))
+    judge = _Judge(evidence, memberships, reachable(evidence.events, evidence.population.human), past)
+    without = Counter(name for name, _, _ in purposeless(definition))
+    schemes = [judge.quality(scheme, without[scheme.name], since, at) for scheme in definition.schemes]
     labels, overlap = _overlap(definition, memberships)
     found = Quality(definition.version, since, at, len(memberships), schemes, labels, overlap)
-    found.warnings.extend(_warnings(found, definition, least))
+    found.warnings.extend(cautions(found, definition, least))
+    for scheme in schemes:
+        scheme.verdicts.extend(verdicts(scheme, found.warnings))
     return found
 
 
-def _memberships(evidence: Evidence, definition: Definition) -> dict[str, dict[str, str]]:
-    """Return the segments of everybody: who has no row is unknown everywhere."""
-    published = evidence.segments()
-    return {person_id: definition.complete(published.get(person_id, {})) for person_id in evidence.population.humans}
+@dataclass(frozen=True, slots=True)
+class _Past:
+    history: History
+    migrations: Mapping[str, Migration]
+    moments: Sequence[tuple[Micros, int, Memberships]]
+    """With how many people were there."""
 
 
 class _Judge:
-    def __init__(self, evidence: Evidence, scheme: Scheme, memberships: Mapping[str, Mapping[str, str]], reachable: set[str]) -> None:
+    def __init__(self, evidence: Evidence, memberships: Memberships, reached: set[str], past: _Past) -> None:
         self._evidence = evidence
-        self._scheme = scheme
-        self._reachable = reachable
-        self._of: defaultdict[str, list[Human]] = defaultdict(list)
-        for person_id, segments in memberships.items():
-            self._of[segments[scheme.name]].append(evidence.population.humans[person_id])
-        self._everybody = len(memberships)
+        self._memberships = memberships
+        self._reached = reached
+        self._past = past
+        self._wishes = {(evidence.population.human(person_id), root) for person_id, root in evidence.population.links.values()}
+        self._ratings = list(_ratings(evidence.feedback))
 
-    def quality(self, since: Micros, at: Micros) -> SchemeQuality:
-        """Return what is to be said of the scheme."""
-        name, history = self._scheme.name, self._evidence.history
-        migration = history.migration(name, since, at)
-        unknown, default = len(self._of[UNKNOWN]), len(self._of[self._scheme.default])
+    def quality(self, scheme: Scheme, purposeless: int, since: Micros, at: Micros) -> SchemeQuality:
+        """Return what is to be said of *scheme*."""
+        of: defaultdict[str, list[Human]] = defaultdict(list)
+        for person_id, segments in self._memberships.items():
+            of[segments[scheme.name]].append(self._evidence.population.humans[person_id])
+        everybody, migration = max(1, len(self._memberships)), self._past.migrations[scheme.name]
+        names = list(dict.fromkeys([*scheme.texts(), *sorted(of)]))
+        purposes = len(scheme.texts()) - (NO in scheme.texts() and scheme.group is not None)
         return SchemeQuality(
-            scheme=name,
-            sizes=[self._size(segment) for segment in dict.fromkeys([*self._scheme.texts(), *sorted(self._of)])],
-            unknown=unknown / max(1, self._everybody),
-            covered=1 - (unknown + default) / max(1, self._everybody),
-            trend=[(moment, self._unknown_at(moment)) for moment in _moments(since, at)],
-            missing=dict(self._missing()),
+            scheme=scheme.name,
+            is_tag=scheme.group is not None,
+            default=scheme.default,
+            sizes=[self._size(segment, of.get(segment, []), everybody, at) for segment in names],
+            unknown=len(of[UNKNOWN]) / everybody,
+            covered=1 - (len(of[UNKNOWN]) + len(of[scheme.default])) / everybody,
+            trend=[_moment(scheme, *past) for past in self._past.moments if past[1]],
+            missing=dict(_missing(scheme, [human for people in of.values() for human in people if human.is_known])),
+            purposeful=1 - purposeless / purposes,
             stayed=migration.stayed(),
-            flaps=100 * history.flaps(name, since, _FLAP) / max(1, self._everybody),
-            effects=self._effects(at),
+            flaps=100 * self._past.history.flaps(scheme.name, since, _FLAP) / everybody,
+            effects=self._effects({segment: people for segment, people in of.items() if segment != UNKNOWN}, at),
             migration=migration,
         )
 
-    def _size(self, segment: str) -> SegmentSize:
-        people = self._of.get(segment, [])
+    def _size(self, segment: str, people: Sequence[Human], everybody: int, at: Micros) -> SegmentSize:
         accounts = {human.account_id: human.mrr_cents for human in people if human.account_id is not None}
-        reached = sum(human.person_id in self._reachable for human in people)
-        share = len(people) / max(1, self._everybody)
-        return SegmentSize(segment, len(people), share, len(accounts), sum(accounts.values()), reached / len(people) if people else None)
+        reached = sum(human.person_id in self._reached for human in people) / len(people) if people else None
+        active = [_active_days(human, at) for human in people if human.is_known]
+        mean = sum(active) / len(active) if active else None
+        return SegmentSize(segment, len(people), len(people) / everybody, len(accounts), sum(accounts.values()), reached, mean)
 
-    def _unknown_at(self, moment: Micros) -> float:
-        then = [segments.get(self._scheme.name, UNKNOWN) for segments in self._evidence.history.at(moment).values()]
-        return then.count(UNKNOWN) / len(then) if then else 1.0
-
-    def _missing(self) -> Iterator[tuple[str, float]]:
-        fields = sorted({found for rule in self._scheme.rules for found in _FIELD.findall(rule.when.source)})
-        known = [human for people in self._of.values() for human in people if human.is_known]
-        for path in fields:
-            if known and path not in ("person.traits", "account.traits"):
-                yield path, sum(_lacks(human, path) for human in known) / len(known)
-
-    def _effects(self, at: Micros) -> dict[str, float | None]:
-        segment_of = {human.person_id: segment for segment, people in self._of.items() for human in people}
-        population, feedback = self._evidence.population, self._evidence.feedback
-        wishes = {
-            (population.human(person_id), root)
-            for person_id, root in population.links.values()
-            if population.human(person_id) in segment_of
-        }
+    def _effects(self, of: Mapping[str, Sequence[Human]], at: Micros) -> dict[str, Effect | None]:
+        """Return how much segments differ. Who is unknown is in none: that somebody is a stranger is no difference between segments."""
+        segment_of = {human.person_id: segment for segment, people in of.items() for human in people}
         ratings: defaultdict[str, list[float]] = defaultdict(list)
-        for row in feedback.values():
-            segment = segment_of.get(population.human(row.person_id))
-            if row.rating is not None and segment is not None and not row.retracted:
-                ratings[segment].append(row.rating)
+        for person_id, rating in self._ratings:
+            segment = segment_of.get(self._evidence.population.human(person_id))
+            if segment is not None:
+                ratings[segment].append(rating)
         return {
-            "wishes": cramers_v((segment_of[person_id], root) for person_id, root in sorted(wishes)),
-            "revenue": eta_squared({s: _revenues(people) for s, people in self._of.items()}),
-            "activity": eta_squared({s: [_active_days(h, at) for h in people if h.is_known] for s, people in self._of.items()}),
+            "wishes": cramers_v((segment_of[person_id], root) for person_id, root in sorted(self._wishes) if person_id in segment_of),
+            "revenue": eta_squared({s: _revenues(people) for s, people in of.items()}),
+            "activity": eta_squared({s: [_active_days(h, at) for h in people if h.is_known] for s, people in of.items()}),
             "rating": eta_squared(ratings),
         }
+
+
+def _moments(evidence: Evidence, since: Micros, at: Micros) -> list[tuple[Micros, int, Memberships]]:
+    arrivals = sorted(_appeared(evidence).values())
+    moments = [since + (at - since) * step // _TREND_STEPS for step in range(_TREND_STEPS + 1)]
+    return [(moment, bisect_right(arrivals, moment), evidence.history.at(moment)) for moment in moments]
+
+
+def _appeared(evidence: Evidence) -> dict[str, Micros]:
+    """Return when each human was first heard of."""
+    found: dict[str, Micros] = {}
+    told = [(event.person_id, event.ingested_at) for event in evidence.events]
+    told += [(decision.person_id, decision.ingested_at) for decision in evidence.decisions if decision.person_id is not None]
+    for person_id, moment in told:
+        human = evidence.population.human(person_id)
+        if human in evidence.population.humans:
+            found[human] = min(moment, found.get(human, moment))
+    return found
+
+
+def _moment(scheme: Scheme, at: Micros, people: int, then: Memberships) -> Moment:
+    held = Counter(segments.get(scheme.name, UNKNOWN) for segments in then.values())
+    everybody = max(people, len(then))
+    return Moment(
+        at, everybody, 1 - (len(then) - held[UNKNOWN]) / everybody, (len(then) - held[UNKNOWN] - held[scheme.default]) / everybody
+    )
+
+
+def _missing(scheme: Scheme, known: Sequence[Human]) -> Iterator[tuple[str, float]]:
+    for path in sorted({found for rule in scheme.rules for found in _FIELD.findall(rule.when.source)}):
+        if known and path not in ("person.traits", "account.traits"):
+            yield path, sum(_lacks(human, path) for human in known) / len(known)
+
+
+def _ratings(feedback: Mapping[str, EnrichedFeedback]) -> Iterator[tuple[str, float]]:
+    """Yield who rated, and the share of the channel's ratings below it: stars and recommendations are scales of their own."""
+    rows = [row for row in feedback.values() if row.rating is not None and not row.retracted]
+    scales: defaultdict[str, list[float]] = defaultdict(list)
+    for row in rows:
+        scales[row.source].append(row.rating or 0.0)
+    place = {s: {v: (sum(o < v for o in all_) + all_.count(v) / 2) / len(all_) for v in set(all_)} for s, all_ in scales.items()}
+    for row in rows:
+        yield row.person_id, place[row.source][row.rating or 0.0]
 
 
 def _revenues(people: Sequence[Human]) -> list[float]:
@@ -200,27 +259,7 @@ def _lacks(human: Human, path: str) -> bool:
     return value is None
 
 
-def _reachable(events: Sequence[PersonEvent], evidence: Evidence) -> set[str]:
-    """Return the humans who have an address and have not opted out of everything."""
-    human = evidence.population.human
-    refused: dict[tuple[str, str | None], tuple[Micros, bool]] = {}
-    contacts: defaultdict[str, set[str]] = defaultdict(set)
-    for event in events:
-        if event.type == "contact" and event.channel:
-            contacts[human(event.person_id)].add(event.channel)
-        elif event.type == "preference" and event.idea_id is None:
-            key = (human(event.person_id), event.channel)
-            if key not in refused or refused[key][0] <= event.occurred_at:
-                refused[key] = (event.occurred_at, bool(event.opted_out))
-    return {
-        person_id
-        for person_id, channels in contacts.items()
-        if not refused.get((person_id, None), (0, False))[1]
-        and any(not refused.get((person_id, channel), (0, False))[1] for channel in channels)
-    }
-
-
-def _overlap(definition: Definition, memberships: Mapping[str, Mapping[str, str]]) -> tuple[list[str], dict[tuple[str, str], int]]:
+def _overlap(definition: Definition, memberships: Memberships) -> tuple[list[tuple[str, str]], dict[tuple[str, str], int]]:
     """Return the labels of segments that anybody is in, and how many people two of them share; a tag's ``no`` is left out."""
     counts: Counter[tuple[str, str]] = Counter()
     names = [scheme.name for scheme in definition.schemes]
@@ -228,40 +267,9 @@ def _overlap(definition: Definition, memberships: Mapping[str, Mapping[str, str]
     for segments in memberships.values():
         mine = [_label(n, segments[n]) for n in names if segments[n] != UNKNOWN and not (n in tags and segments[n] == NO)]
         counts.update((one, other) for one in mine for other in mine)
-    labels = [_label(scheme.name, segment) for scheme in definition.schemes for segment in scheme.texts()]
-    return [label for label in labels if (label, label) in counts], dict(counts)
+    labels = [(_label(scheme.name, segment), scheme.name) for scheme in definition.schemes for segment in scheme.texts()]
+    return [(label, scheme) for label, scheme in labels if (label, label) in counts], dict(counts)
 
 
 def _label(scheme: str, segment: str) -> str:
     return scheme if segment == YES and "." in scheme else f"{scheme}: {segment}"
-
-
-def _moments(since: Micros, at: Micros) -> list[Micros]:
-    return [since + (at - since) * step // _TREND_STEPS for step in range(_TREND_STEPS + 1)]
-
-
-def _warnings(found: Quality, definition: Definition, least: int) -> Iterator[str]:
-    for scheme in found.schemes:
-        yield from _scheme_warnings(scheme, least)
-    for one, other, index in found.identical():
-        yield f"{one} and {other} hold nearly the same people ({index:.0%}): one of them says nothing new"
-    for name, segment, missing in purposeless(definition):
-        yield f"{name}.{segment}: no {', no '.join(missing)}: nobody will act on it"
-    for many in too_many(definition):
-        yield f"{many.name}: {len(many.texts())} segments are hard to act on"
-
-
-def _scheme_warnings(scheme: SchemeQuality, least: int) -> Iterator[str]:
-    for size in scheme.sizes:
-        if size.segment not in (UNKNOWN, NO) and size.people < least:
-            yield f"{scheme.scheme}.{size.segment}: {size.people} people; below {least} its numbers are chance"
-        if size.segment != NO and size.share >= _NEARLY_ALL:
-            yield f"{scheme.scheme}.{size.segment}: {size.share:.0%} of all people; a segment of nearly everybody tells nothing"
-    if scheme.unknown >= _MOSTLY_UNKNOWN:
-        yield f"{scheme.scheme}: {scheme.unknown:.0%} of people are unknown"
-    if scheme.stayed is not None and scheme.stayed < _FEW_STAY:
-        yield f"{scheme.scheme}: only {scheme.stayed:.0%} are where they were; what is done for a segment reaches others"
-    if scheme.flaps > _MANY_FLAPS:
-        yield f"{scheme.scheme}: {scheme.flaps:.0f} returns within a week per 100 people; give rules a `stay` or the scheme a `dwell`"
-    if scheme.differs() is False:
-        yield f"{scheme.scheme}: no difference between its segments in wishes, revenue, activity or rating"

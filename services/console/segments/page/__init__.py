@@ -1,0 +1,1 @@
+"""The quality report as one HTML file that loads nothing."""
