@@ -1,4 +1,4 @@
-"""How segments sound: the distribution of sentiment over what was said."""
+"""How segments feel: the distribution of mood over what was said, by ratings, and by the sentiment of words that came without."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Voice:
     segments: Mapping[str, str]
     row: EnrichedFeedback
     valence: float | None
-    """-1 bad to 1 good: the sentiment of the words, else of the rating; None where there is neither."""
+    """-1 bad to 1 good: by the rating that came with it, else by the sentiment of its words; None where there is neither."""
 
     @property
     def mood(self) -> int | None:
@@ -86,9 +86,8 @@ def _scales(rows: Iterable[EnrichedFeedback]) -> dict[str, float]:
 
 
 def _valence(row: EnrichedFeedback, scales: Mapping[str, float]) -> float | None:
-    said: float | None = getattr(row, "sentiment", None)
-    if said is not None or row.rating is None:
-        return said
+    if row.rating is None:
+        return row.sentiment
     top = scales[row.source]
     if top == 10:  # recommendation: 0-6 detract, 9 and 10 promote
         return -1.0 if row.rating <= 6 else 1.0 if row.rating >= 9 else 0.0
