@@ -11,6 +11,7 @@ import numpy.typing as npt
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score, silhouette_score
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 Matrix = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -72,6 +73,11 @@ class Clustering:
 
 def clustered(rows: Matrix, most: int = 8, seed: int = 0) -> Clustering:
     """Return the clusters of *rows* (people x columns, NaN where nothing is known); the same for the same rows and *seed*."""
+    with threadpool_limits(1):  # threads that wait for each other on a busy machine cost more than they bring on data this small
+        return _clustered(rows, most, seed)
+
+
+def _clustered(rows: Matrix, most: int, seed: int) -> Clustering:
     rng = np.random.default_rng(seed)
     holdout = rng.permutation(len(rows)) % 3 == 0
     if len(rows) < LEAST_PEOPLE or rows.shape[1] == 0:
