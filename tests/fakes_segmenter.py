@@ -49,13 +49,13 @@ class MemoryDocuments:
             self.entries[id, entry.input_id] = replace(self.entries[id, entry.input_id], facts=entry.facts)
 
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
-        found = [
-            document.id
-            for document in self.documents.values()
-            if document.partition in partitions
-            and ((document.due_at is not None and document.due_at <= now) or document.definition != definition)
-        ]
-        return sorted(found)[:limit]
+        ours = [document for document in self.documents.values() if document.partition in partitions]
+        late = sorted(document.id for document in ours if document.due_at is not None and document.due_at <= now)
+        other = sorted(document.id for document in ours if document.definition != definition)
+        return list(dict.fromkeys([*late, *other]))[:limit]
+
+    async def outdated(self, partitions: frozenset[int], definition: str) -> int:
+        return sum(document.partition in partitions and document.definition != definition for document in self.documents.values())
 
 
 class MemoryBoardLog:

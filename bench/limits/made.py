@@ -110,6 +110,14 @@ class Decided:
             threshold=0.6,
         )
 
+    def merged(self, idea: int, into: int) -> Decision:
+        """Return the decision that idea *idea* is the same as *into*."""
+        return self._decision("merged", idea_id=self.idea(idea), other_idea_id=self.idea(into))
+
+    def unmerged(self, idea: int, out_of: int) -> Decision:
+        """Return the decision that takes that back."""
+        return self._decision("unmerged", idea_id=self.idea(idea), other_idea_id=self.idea(out_of))
+
     def shipped(self, idea: int) -> Decision:
         """Return the decision that an idea has shipped."""
         return self._decision("status_changed", idea_id=self.idea(idea), status="shipped", release_id="r1", release_name="Autumn")

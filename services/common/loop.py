@@ -88,16 +88,21 @@ class Loop:
             self._steps_back_in_a_row = 0
             return len(records)
 
-    async def publish_due(self, due: Callable[[frozenset[int]], Awaitable[Sequence[Output]]]) -> None:
-        """Publish what *due* finds due for the partitions in hand; never beside a batch, nor while the group rebalances."""
+    async def publish_due(self, due: Callable[[frozenset[int]], Awaitable[Sequence[Output]]]) -> bool:
+        """Publish what *due* finds due for the partitions in hand; never beside a batch, nor while the group rebalances.
+
+        Tell whether there was anything: then more may be due.
+        """
         async with self._busy:
             try:
                 await self._arrive()
                 partitions = _numbers(self._owned)
-                if partitions:
-                    await self._publish(await self._retry("tick", lambda: due(partitions)), {})
+                outputs = await self._retry("tick", lambda: due(partitions)) if partitions else ()
+                await self._publish(outputs, {})
             except (Fenced, Evicted) as error:
                 await self._step_back(error)
+                return False
+            return bool(outputs)
 
     def on_assigned(self, partitions: frozenset[Partition]) -> None:
         """Begin with *partitions*, all that this worker owns now, before the next batch.

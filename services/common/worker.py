@@ -160,14 +160,21 @@ class Worker:
         next_tick = time.monotonic()
         while not self._stopping.done():
             if tick is not None and time.monotonic() >= next_tick:
-                await self._take_in_hand(loop.publish_due(tick.due))
-                next_tick = time.monotonic() + self._settings.tick_seconds
+                began = time.monotonic()
+                more = await self._take_in_hand(loop.publish_due(tick.due))
+                ended = time.monotonic()
+                pause = self._settings.tick_seconds
+                next_tick = ended + (min(pause, ended - began) if more else pause)  # records have half of the time, at least
             else:
                 await self._take_in_hand(loop.step())
 
-    async def _take_in_hand(self, work: Coroutine[Any, Any, Any]) -> None:
-        """Run *work* to its end, unless it is dropped: by a revocation, by a failure beside it or by a stop that it outlasts."""
-        task = self._in_hand = asyncio.create_task(work)
+    async def _take_in_hand(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Run *work* to its end and return what it returns.
+
+        None where it is dropped: by a revocation, by a failure beside it or by a stop that it outlasts.
+        """
+        task = asyncio.create_task(work)
+        self._in_hand = task
         await asyncio.wait((task, self._stopping, self._failed), return_when=asyncio.FIRST_COMPLETED)
         if not task.done() and not self._failed.done():
             await asyncio.wait((task, self._failed), timeout=self._settings.stop_seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -179,9 +186,10 @@ class Worker:
         if self._failed.done():
             self._failed.result()
         if not task.cancelled():
-            task.result()
-        elif task is not self._dropped:
+            return task.result()
+        if task is not self._dropped:
             raise RuntimeError("the batch in hand was cancelled from within")
+        return None
 
     def _drop(self, why: str) -> None:
         """Cancel what is in hand; nothing of it was acknowledged, so it comes again."""

@@ -19,6 +19,7 @@ from services.common.sqlite import Database
 from services.common.store import OpenStore, open_store
 from services.common.topics import load_topics
 from services.common.worker import Wire, Wiring
+from services.segmenter.adapters.metrics import SegmenterMetrics
 from services.segmenter.adapters.mongo import mongo_stores
 from services.segmenter.adapters.sqlite import SCHEMA, sqlite_stores
 from services.segmenter.domain.definition import Definition
@@ -31,7 +32,7 @@ from services.segmenter.handler.ownership import Ownership
 from services.segmenter.handler.people import People
 from services.segmenter.handler.recalled_people import RecalledPeople
 from services.segmenter.handler.work import Work
-from services.segmenter.ports import Stores
+from services.segmenter.ports import Gauges, Stores
 from services.segmenter.settings import SegmenterSettings
 
 NAME = "segmenter"
@@ -43,13 +44,15 @@ def person_partition(settings: Settings) -> Callable[[str], int]:
     return lambda key: partition_of(key.encode(), count)
 
 
-def create_wiring(store: OpenStore[Stores], definition: Definition, codec: Codec, clock: Clock, partition: Callable[[str], int]) -> Wiring:
+def create_wiring(
+    store: OpenStore[Stores], definition: Definition, codec: Codec, *, clock: Clock, partition: Callable[[str], int], gauges: Gauges
+) -> Wiring:
     """Return the handlers on *store*, in the order in which a batch is taken: what is known of people before what they ask for."""
     stores, publisher = store.port, Publisher(codec.output)
     accounts = Accounts(stores.accounts, publisher, partition)
     people = People(stores.people, stores.accounts, definition, publisher, partition)
     boards = Boards(stores, definition, publisher)
-    due = DuePeople(people, stores.people, definition, publisher, clock)
+    due = DuePeople(people, stores.people, definition, publisher=publisher, clock=clock, gauges=gauges)
     routes: list[Route[Any]] = [
         Route(Account.TOPIC, codec.optional_decoder(Account), accounts.states),
         Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.events),
@@ -64,10 +67,11 @@ def create_wire(settings: SegmenterSettings, definition: Definition) -> Wire:
     """Return what opens the segmenter's store for as long as its worker runs."""
 
     @asynccontextmanager
-    async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:  # noqa: ARG001 - the loop's own metrics tell enough
+    async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
         async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
             await store.port.prepare()
-            yield create_wiring(store, definition, codec, SystemClock(), person_partition(settings))
+            gauges = SegmenterMetrics(registry)
+            yield create_wiring(store, definition, codec, clock=SystemClock(), partition=person_partition(settings), gauges=gauges)
 
     return wire
 

@@ -82,7 +82,13 @@ class Documents(Protocol):
         """Put the facts of *entries* in place of those that a document has of their inputs, of which nothing is left. Safe to repeat."""
 
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
-        """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
+        """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition.
+
+        Who is due comes first; what it costs does not grow with how many there are beyond *limit*.
+        """
+
+    async def outdated(self, partitions: frozenset[int], definition: str) -> int:
+        """Return how many, owned by *partitions*, were evaluated by another definition; more where one store has a single worker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,13 @@ class Said(Protocol):
 
     async def drop(self, keys: Iterable[str]) -> None:
         """Let go of *keys*, whether or not they exist."""
+
+
+class Gauges(Protocol):
+    """What the segmenter shows of itself beside its loop."""
+
+    def left_to_evaluate(self, people: int) -> None:
+        """Show how many people are still to be evaluated by the definition in force."""
 
 
 @dataclass(frozen=True, slots=True)

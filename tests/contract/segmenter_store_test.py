@@ -123,7 +123,9 @@ async def test_due_are_those_of_ones_own_partitions_by_time_and_by_definition(st
     ]
     await stores.people.save([Change(None, row, ()) for row in rows])
     assert sorted(await stores.people.due(frozenset({1, 3}), 10, "1", 10)) == ["both", "late", "old"]
-    assert len(await stores.people.due(_ALL, 10, "1", 2)) == 2
+    assert sorted(await stores.people.due(_ALL, 10, "1", 3)) == ["both", "elsewhere", "late"]
+    assert await stores.people.outdated(_ALL, "1") == 2
+    assert await stores.people.outdated(_ALL, "0") == 4
 
 
 def _log_entry(position: int, board: str = "lumora/product") -> BoardEntry:

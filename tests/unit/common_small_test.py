@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 
 import pytest
 from aiokafka.partitioner import murmur2
@@ -22,6 +23,11 @@ from services.common.settle import settle
 from tests.support.memory import run_fast
 
 _RECORD = Record("feedback.raw", 3, 17, 0, b"\xff key", b"\x00 bytes", (("trace", b"t"),))
+
+
+@given(digest=st.binary(min_size=15, max_size=15))
+def test_ids_are_in_base_32_as_the_standard_has_it(digest: bytes) -> None:
+    assert ids._base32(digest) == base64.b32encode(digest).decode().lower()
 
 
 def test_ids_stay_what_they_were() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.common.events import PersonSegments, SegmentTransition
-from tests.unit.segmenter_world import DAY, START, WORKSPACE, Board, Segmenter, define, person_event, told
+from tests.unit.segmenter_world import DAY, PARTITIONS, START, WORKSPACE, Board, Segmenter, define, person_event, told
 
 ANN = f"{WORKSPACE}:person:ann"
 RECENCY = """
@@ -87,3 +87,25 @@ async def test_a_new_definition_looks_at_everyone_again(tmp_path: Path, board: B
     assert (change.scheme, change.previous_segment, change.segment, change.cause) == ("role", "other", "cook", "definition")
     assert changed.events(PersonSegments)[-1].definition_version == "2"
     assert changed.demand()["i1"]["segments"] == {"role": {"cook": {"people": 1, "accounts": 0, "mentions": 1, "mrr_cents": 0}}}
+
+
+async def test_a_rollout_says_who_is_left_and_goes_on_where_a_worker_died(tmp_path: Path) -> None:
+    people = [f"{WORKSPACE}:person:{number:04}" for number in range(1_200)]
+    segmenter = Segmenter(define(tmp_path))
+    segmenter.publish(*(person_event(number, "profile", person, START) for number, person in enumerate(people)))
+    await segmenter.drain()
+    newer = 'version: "2"\nschemes:\n  - {name: role, rules: [{segment: any, when: "true"}], default: none}\n'
+    changed = Segmenter(define(tmp_path, newer), segmenter.stores)
+    assert changed.tick is not None
+    everywhere = frozenset(range(PARTITIONS))
+    first = await changed.tick.due(everywhere)
+    assert changed.gauges.left == [700]
+    changed.restart()
+    again = await changed.tick.due(everywhere)
+    assert sorted((o.topic, o.key, o.value) for o in first) == sorted((o.topic, o.key, o.value) for o in again)  # perhaps never published
+    await changed.ticks()
+    assert changed.gauges.left[-1] == 0
+    rows = {row.person_id: row for row in [*changed.events(PersonSegments)]}
+    said = {output.key for output in (*first, *again, *changed.published) if output.topic == PersonSegments.TOPIC}
+    assert said == {person.encode() for person in people}
+    assert {row.definition_version for row in rows.values()} == {"2"}

@@ -79,6 +79,17 @@ class SetClock:
         return self.moment
 
 
+class Shown:
+    """What the segmenter shows of itself."""
+
+    def __init__(self) -> None:
+        self.left: list[int] = []
+
+    def left_to_evaluate(self, people: int) -> None:
+        """Remember it."""
+        self.left.append(people)
+
+
 class _NoMarks:
     def __getattr__(self, name: str) -> NoReturn:
         raise AssertionError(name)
@@ -98,6 +109,7 @@ class Segmenter:
     given: dict[str, tuple[Output, ...] | None] = field(default_factory=dict)
     """What came of each record, by its origin."""
     birth: MemoryBirth = field(default_factory=MemoryBirth)
+    gauges: Shown = field(default_factory=Shown)
 
     def __post_init__(self) -> None:
         self.restart()
@@ -105,7 +117,8 @@ class Segmenter:
     def restart(self) -> None:
         """Begin with nothing but the store."""
         marks: Any = _NoMarks()
-        wiring = create_wiring(OpenStore(self.stores, marks, self.birth), self.definition, CODEC, self.clock, partition)
+        store = OpenStore(self.stores, marks, self.birth)
+        wiring = create_wiring(store, self.definition, CODEC, clock=self.clock, partition=partition, gauges=self.gauges)
         self.routes: dict[str, Route[Any]] = {route.topic: route for route in wiring.routes}
         self.memory = wiring.recall
         self.tick = wiring.tick

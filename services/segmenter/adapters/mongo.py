@@ -135,7 +135,12 @@ class MongoDocuments:
         async with mongo_errors():
             late = await self._documents.find({**owned, "due_at": {"$ne": None, "$lte": now}}, {"_id": 1}).limit(limit).to_list(None)
             other = await self._documents.find({**owned, "definition": {"$ne": definition}}, {"_id": 1}).limit(limit).to_list(None)
-        return sorted({row["_id"] for row in (*late, *other)})[:limit]
+        return list(dict.fromkeys(row["_id"] for row in (*late, *other)))[:limit]
+
+    async def outdated(self, partitions: frozenset[int], definition: str) -> int:
+        """Return how many, owned by *partitions*, were evaluated by another definition."""
+        async with mongo_errors():
+            return int(await self._documents.count_documents({"partition": {"$in": sorted(partitions)}, "definition": {"$ne": definition}}))
 
 
 class MongoBoardLog:

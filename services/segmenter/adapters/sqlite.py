@@ -63,12 +63,10 @@ class SqliteDocuments:
         self._select_inputs = (
             f"SELECT input_id FROM {kind}_inputs WHERE id = ? AND input_id >= ? AND input_id < ? AND position < ? ORDER BY input_id"  # noqa: S608
         )
-        self._select_due = (
-            f"SELECT id, partition FROM {kind} WHERE due_at <= ? "  # noqa: S608
-            f"UNION SELECT id, partition FROM {kind} WHERE definition < ? OR definition > ?"
-        )
         self._select_all = f"SELECT input_id, origin, position, facts FROM {kind}_inputs WHERE id = ? ORDER BY position"  # noqa: S608
         self._rewrite = f"UPDATE {kind}_inputs SET facts = ? WHERE id = ? AND input_id = ?"  # noqa: S608
+        self._select_ids = f"SELECT id FROM {kind} WHERE"  # noqa: S608
+        self._count_outdated = f"SELECT count(*) FROM {kind} WHERE definition < ? OR definition > ?"  # noqa: S608
         self._insert = f"INSERT INTO {kind} ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
         self._update = (
             f"UPDATE {kind} SET position = ?, state = ?, card = ?, partition = ?, due_at = ?, definition = ? WHERE id = ? AND position = ?"  # noqa: S608
@@ -115,11 +113,21 @@ class SqliteDocuments:
 
     async def due(self, partitions: frozenset[int], now: Micros, definition: str, limit: int) -> Sequence[str]:
         """Return at most *limit* ids, owned by *partitions*, that are due by *now* or were evaluated by another definition."""
-        marks = ",".join("?" * len(partitions))
-        query = f"SELECT id FROM ({self._select_due}) WHERE partition IN ({marks}) LIMIT ?"  # noqa: S608 - question marks
-        values = (now, definition, definition, *partitions, limit)
-        rows = await self._database.read(lambda c: c.execute(query, values).fetchall())
-        return [row[0] for row in rows]
+        owned = f"AND partition IN ({','.join('?' * len(partitions))}) LIMIT ?"
+
+        def find(connection: sqlite3.Connection) -> dict[str, None]:
+            found: dict[str, None] = {}
+            for condition, value in (("due_at <= ?", now), ("definition < ?", definition), ("definition > ?", definition)):
+                query = f"{self._select_ids} {condition} {owned}"  # a range of one index each: it ends with the last that is wanted
+                found |= dict.fromkeys(row[0] for row in connection.execute(query, (value, *partitions, limit)))
+            return found
+
+        return list(await self._database.read(find))[:limit]
+
+    async def outdated(self, partitions: frozenset[int], definition: str) -> int:  # noqa: ARG002 - one worker owns them all
+        """Return how many were evaluated by another definition."""
+        row = await self._database.read(lambda c: c.execute(self._count_outdated, (definition, definition)).fetchone())
+        return int(row[0])
 
     def _save(self, connection: sqlite3.Connection, changes: Sequence[Change]) -> None:
         for change in changes:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import cel
 
 from services.common.clock import Micros
-from services.segmenter.domain.facts import Facts, variables
+from services.segmenter.domain.facts import Facts, activity_variable, answers_variable, person_variable
 from services.segmenter.domain.helpers import VARIABLE
 from services.segmenter.domain.recency import DAY, NO_RECENCY, Recency
 from services.segmenter.domain.terms import Subject, Watch
@@ -69,7 +69,7 @@ class Rule:
         return (not self.after or held in self.after) and self.when.holds(context)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Scheme:
     """One dimension of segmentation; the first rule that takes a person wins."""
 
@@ -82,19 +82,22 @@ class Scheme:
     group: str | None = None
     """Of a tag: the scheme in the file that it was written in; such schemes overlap on purpose."""
 
-    @property
+    @cached_property
     def has_memory(self) -> bool:
         """Whether the segment depends on the one held before, and not only on what is known."""
         return any(rule.stay is not None or rule.after or rule.dwell_days for rule in self.rules)
 
     def segment(self, context: Any, held: str | None = None) -> str:
         """Return the segment of whoever *context* describes, who is in *held* now."""
+        if not self.has_memory:
+            for rule in self.rules:
+                if rule.when.holds(context):
+                    return rule.segment
+            return self.default
         passed = {held}
         while (found := self._step(context, held)) not in passed:  # a state machine may go on from where it has come to
             passed.add(found)
             held = found
-            if not self.has_memory:
-                break
         return found
 
     def stays_until(self, held: str | None, since: Micros) -> Micros:
@@ -142,8 +145,8 @@ class Definition:
     """The least confidence of an answer in that variable."""
     recency: Recency = NO_RECENCY
     """Of all rules together."""
-    uses_answers: bool = False
-    """Whether a rule uses the variable ``answers``."""
+    uses: frozenset[str] = frozenset({"person", "account", "activity", "answers"})
+    """The CEL variables that rules name, helpers apart: nothing else has to be made ready for them."""
     asks: bool = False
     """Whether a rule asks for what people ask for: then their workers are told of it."""
 
@@ -209,15 +212,24 @@ class Definition:
 
     def variables(self, subject: Subject, as_of: Micros, values: Sequence[Any]) -> dict[str, Any]:
         """Return the CEL variables of a person as of a moment; what is not known is left out, so that no rule matches by it."""
-        found = variables(subject.facts, subject.account, as_of, self.answer_days, self.answer_confidence)
-        return {**found, VARIABLE: {f"t{number}": value for number, value in enumerate(values) if value is not None}}
+        facts = subject.facts
+        found: dict[str, Any] = {VARIABLE: {f"t{number}": value for number, value in enumerate(values) if value is not None}}
+        if "person" in self.uses:
+            found["person"] = person_variable(facts.profile)
+        if "account" in self.uses:
+            found["account"] = dict(subject.account)
+        if "activity" in self.uses:
+            found["activity"] = activity_variable(facts, as_of)
+        if "answers" in self.uses:
+            found["answers"] = answers_variable(facts, as_of, self.answer_days, self.answer_confidence)
+        return found
 
     def _next_change(self, subject: Subject, as_of: Micros, values: Sequence[Any]) -> Micros | None:
         found = [watch.next_change(subject, as_of, now) for watch, now in zip(self.watches, values, strict=True)]
         if self.recency.used:
             moments = {name: (seen.first_seen, seen.last_seen) for name, seen in subject.facts.activity.items()}
             found.append(self.recency.next_change(moments, as_of))
-        if self.uses_answers and self.answer_days is not None:
+        if "answers" in self.uses and self.answer_days is not None:
             ends = [given.answered_at + self.answer_days * DAY for given in subject.facts.answers.values()]
             found.append(min((end for end in ends if end > as_of), default=None))
         return min((moment for moment in found if moment is not None), default=None)

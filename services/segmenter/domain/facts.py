@@ -146,30 +146,27 @@ def together(family: Iterable[tuple[str, Facts]]) -> Facts:
     return merged
 
 
-def variables(
-    facts: Facts, account: Mapping[str, Any], as_of: Micros, answer_days: int | None = None, answer_confidence: float = 0.0
-) -> dict[str, Any]:
-    """Return the CEL variables of a person as of a moment; what is not known is left out, so that no rule matches by it.
+def person_variable(profile: Profile | None) -> dict[str, Any]:
+    """Return the CEL variable ``person``; what is not known is left out, so that no rule matches by it."""
+    if profile is None:
+        return {"traits": {}}
+    named = {name: value for name, value in (("name", profile.name), ("language", profile.language)) if value is not None}
+    return {"traits": dict(profile.traits), **named}
 
-    *account* is the variable of that name, empty where the person has none. Answers hold for *answer_days*, those of at least
-    *answer_confidence*.
-    """
-    profile = facts.profile
-    person: dict[str, Any] = {"traits": {}}
-    if profile is not None:
-        person["traits"] = dict(profile.traits)
-        person |= {name: value for name, value in (("name", profile.name), ("language", profile.language)) if value is not None}
+
+def activity_variable(facts: Facts, as_of: Micros) -> dict[str, Any]:
+    """Return the CEL variable ``activity`` as of a moment."""
     return {
-        "person": person,
-        "account": dict(account),
-        "activity": {
-            name: {
-                "count": seen.count,
-                "total": seen.total,
-                "first_seen_days": days_since(seen.first_seen, as_of),
-                "last_seen_days": days_since(seen.last_seen, as_of),
-            }
-            for name, seen in facts.activity.items()
-        },
-        "answers": {name: given.value for name, given in facts.answers.items() if given.holds(as_of, answer_days, answer_confidence)},
+        name: {
+            "count": seen.count,
+            "total": seen.total,
+            "first_seen_days": days_since(seen.first_seen, as_of),
+            "last_seen_days": days_since(seen.last_seen, as_of),
+        }
+        for name, seen in facts.activity.items()
     }
+
+
+def answers_variable(facts: Facts, as_of: Micros, days: int | None, confidence: float) -> dict[str, Any]:
+    """Return the CEL variable ``answers``: those that hold for *days* (None: for ever), of at least *confidence*."""
+    return {name: given.value for name, given in facts.answers.items() if given.holds(as_of, days, confidence)}

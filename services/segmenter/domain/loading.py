@@ -93,7 +93,7 @@ class _Compiler:
             answer_confidence=self._file.answers.confidence,
             recency=recency,
             asks=any(isinstance(watch.term, Asks | AsksIdea) for watch in self._terms.watches()),
-            uses_answers=any("answers" in condition.program.variables() for condition in self._conditions),
+            uses=frozenset(name for condition in self._conditions for name in condition.program.variables()),
         )
 
     def _scheme(self, spec: SchemeSpec, where: Where) -> Scheme:

@@ -101,9 +101,9 @@ class Window:
         return newest - self.length < day <= newest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Totals:
-    """What a window holds."""
+    """What a window holds; not frozen, as many are made, and nobody changes one."""
 
     count: int = 0
     units: int = 0
@@ -124,6 +124,28 @@ def totals(days: Sequence[Bucket], window: Window, today: int) -> Totals:
         count += times
         units += amount
     return Totals(count, units, len(inside))
+
+
+def is_inside(days: Sequence[Bucket], window: Window, today: int) -> bool:
+    """Tell whether anything lies in *window* as of *today*; *days* ascend."""
+    newest = today - window.ago
+    first = bisect_left(days, (newest - window.length + 1,))
+    return first < len(days) and days[first][0] <= newest
+
+
+def turning(days: Sequence[Bucket], window: Window, today: int) -> Iterator[tuple[int, int]]:
+    """Yield the days after *today* from which on *window* holds anything (1), or nothing any more (-1); *days* ascend."""
+    until: int | None = None
+    for bucket in days[bisect_left(days, (today - window.ago - window.length + 1,)) :]:
+        enters = bucket[0] + window.ago
+        if until is None or enters > until:
+            if until is not None and until > today:
+                yield until, -1
+            if enters > today:
+                yield enters, 1
+        until = enters + window.length
+    if until is not None and until > today:
+        yield until, -1
 
 
 def coming(days: Sequence[Bucket], window: Window, today: int) -> Iterator[tuple[int, Totals]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from math import floor
 from typing import Any, Literal, Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.segmenter.domain.facts import Facts
-from services.segmenter.domain.occurrences import UNITS, Activity, Bucket, Totals, Window, coming, merged, totals
+from services.segmenter.domain.occurrences import UNITS, Activity, Bucket, Totals, Window, coming, is_inside, merged, totals, turning
 from services.segmenter.domain.recency import DAY, days_since
 
 Value: TypeAlias = Any
@@ -87,8 +88,12 @@ class Watch:
 
         *now* is the term's value as of that moment.
         """
-        seen = [now if test is None else test.of(now) for test in self.tests]
+        seen: list[Value] | None = None
         for moment, value in self.term.future(subject, as_of, self.tests):
+            if value == now and type(value) is type(now):
+                continue
+            if seen is None:
+                seen = [now if test is None else test.of(now) for test in self.tests]
             if [value if test is None else test.of(value) for test in self.tests] != seen:
                 return moment
         return None
@@ -129,15 +134,16 @@ class Kinds:
     def value(self, subject: Subject, as_of: Micros) -> Value:
         """Return how many of the names occurred."""
         today = as_of // DAY
-        found = occurrences(subject.facts, self.names)
-        return sum(any(self.window.holds(bucket[0], today) for bucket in activity.days) for activity in found)
+        return sum(is_inside(activity.days, self.window, today) for activity in occurrences(subject.facts, self.names))
 
     def future(self, subject: Subject, as_of: Micros, tests: Tests) -> Iterator[tuple[Micros, Value]]:  # noqa: ARG002 - any test
         """Yield each midnight UTC at which a day of any of them enters or leaves the window."""
-        found = occurrences(subject.facts, self.names)
-        days = {day for activity in found for day, _ in coming(activity.days, self.window, as_of // DAY)}
-        for day in sorted(days):
-            yield day * DAY, self.value(subject, day * DAY)
+        found, today = occurrences(subject.facts, self.names), as_of // DAY
+        inside = sum(is_inside(activity.days, self.window, today) for activity in found)
+        turns = sorted(turn for activity in found for turn in turning(activity.days, self.window, today))
+        for day, several in groupby(turns, key=lambda turn: turn[0]):
+            inside += sum(turn[1] for turn in several)
+            yield day * DAY, inside
 
 
 @dataclass(frozen=True, slots=True)
