@@ -21,6 +21,7 @@ PATH = "/unsubscribe/"
 _LONGEST = 1_000
 _MAC_BYTES = 16
 _SEPARATOR = "\x1f"
+_FIELDS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,10 @@ def read_token(secrets: Sequence[str], token: str) -> Subscription | None:
     mac, payload = signed[:_MAC_BYTES], signed[_MAC_BYTES:]
     if not any(hmac.compare_digest(mac, _mac(secret, payload)) for secret in secrets):
         return None
-    workspace, person_id, channel, idea_id = payload.decode().split(_SEPARATOR)
+    fields = payload.decode().split(_SEPARATOR)
+    if len(fields) != _FIELDS:
+        return None
+    workspace, person_id, channel, idea_id = fields
     return Subscription(workspace, person_id, channel or None, idea_id or None)
 
 

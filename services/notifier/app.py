@@ -14,15 +14,16 @@ from services.common.events import Alert, Decision, DeliveryReport, PersonEvent
 from services.common.kafka import partition_of
 from services.common.mongo import MongoStore
 from services.common.ports import Assignment, Route
-from services.common.settings import Settings
+from services.common.settings import Settings, load_settings
 from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.topics import load_topics
+from services.common.unsubscribe import UnsubscribeSettings
 from services.common.worker import Wire, Wiring
 from services.notifier.adapters.metrics import PrometheusOutcomes
 from services.notifier.adapters.mongo import MongoNotifierStore
 from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
-from services.notifier.adapters.templates import Templates
+from services.notifier.adapters.templates import Links, Templates
 from services.notifier.adapters.webhook import WEBHOOK
 from services.notifier.channels import Channels
 from services.notifier.definition import Notifications
@@ -56,8 +57,14 @@ def load_templates(settings: NotifierSettings, smtp: SmtpSettings, definition: N
     Raises:
         ConfigurationError: Names the template's file and line.
     """
+    links = load_settings(UnsubscribeSettings)
     return Templates(
-        settings.templates_dir, definition.statuses, product=definition.product, sender=smtp.sender, unsubscribe=smtp.unsubscribe
+        settings.templates_dir,
+        definition.statuses,
+        product=definition.product,
+        sender=smtp.sender,
+        unsubscribe=smtp.unsubscribe,
+        links=Links(links.url, links.secret.get_secret_value()) if links.url and links.secret else None,
     )
 
 

@@ -57,7 +57,7 @@ def server(tmp_path: Path) -> Iterator[mta.Mta]:
 def composed(local_part: str, name: str = "aaaaaaaaaaaaaaaaaaaaaaaa", alerts: int = 1) -> Message:
     templates = Templates(EXAMPLES / "templates", ["shipped"], product="Lumora", sender=SENDER, unsubscribe=None)
     named = [replace(ALERT, alert_id=f"lumora:alert:{name}")] * alerts
-    return templates.compose(Letter(name, f"{local_part}@{mta.DOMAIN}", named))
+    return templates.compose(Letter(name, f"{local_part}@{mta.DOMAIN}", named, SystemClock().now()))
 
 
 async def send(server: mta.Mta, *messages: Message) -> list[Delivery]:

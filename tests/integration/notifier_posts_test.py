@@ -51,7 +51,7 @@ ALERT = Alert(
 
 
 def letter(address: str, name: str = "aaaaaaaaaaaaaaaaaaaaaaaa", alerts: int = 1, **changed: Any) -> Letter:
-    return Letter(name, address, [replace(ALERT, **changed)] * alerts)
+    return Letter(name, address, [replace(ALERT, **changed)] * alerts, ALERT.created_at)
 
 
 @dataclass

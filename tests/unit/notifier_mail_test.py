@@ -47,7 +47,7 @@ def templates(folder: Path = EXAMPLES / "templates", *statuses: str) -> Template
 
 
 def letter(alert: Alert, address: str) -> Letter:
-    return Letter(letter_id((alert,)), address, (alert,))
+    return Letter(letter_id((alert,)), address, (alert,), alert.created_at)
 
 
 def parsed(body: bytes) -> EmailMessage:
@@ -241,7 +241,7 @@ def test_each_status_has_its_own_words_or_the_default() -> None:
 
 def test_a_digest_is_one_mail_of_all_its_alerts() -> None:
     alerts = [replace(ALERT, alert_id=f"lumora:alert:{name}", title=f"Idea {name}", quote=f"please <{name}>") for name in "ab"]
-    mail = templates().compose(Letter(letter_id(alerts), "ann@example.com", alerts))
+    mail = templates().compose(Letter(letter_id(alerts), "ann@example.com", alerts, 1))
     message = parsed(mail.body)
     assert message["Subject"] == "2 things that you asked Lumora for"
     assert all(f"Idea {name}: shipped (Winter release)" in part(message, "plain") for name in "ab")
@@ -253,7 +253,7 @@ def test_a_folder_without_a_digest_uses_ours_and_one_with_a_broken_digest_is_ref
     for name in ("shipped.subject.txt", "shipped.txt", "shipped.html"):
         (tmp_path / name).write_text((EXAMPLES / "templates" / name).read_text())
     both = [ALERT, replace(ALERT, alert_id="lumora:alert:b")]
-    assert templates(tmp_path).compose(Letter(letter_id(both), "ann@example.com", both))
+    assert templates(tmp_path).compose(Letter(letter_id(both), "ann@example.com", both, 1))
     (tmp_path / "digest.txt").write_text("{% for item in items %}\n{{ item.nothing }}\n{% endfor %}")
     with pytest.raises(ConfigurationError, match=r"digest\.txt:2: UndefinedError"):
         templates(tmp_path)

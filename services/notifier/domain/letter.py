@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.common.clock import Micros
 from services.common.events import Alert
 from services.common.ids import make_id
 
@@ -21,8 +22,12 @@ class Letter:
     address: str
     alerts: Sequence[Alert]
     """At least one, in the order in which they were made; several make a digest."""
+    written_at: Micros
+    """When it was written to be sent: a digest of last week's news is a letter of today."""
     language: str | None = None
     """The person's, as far as it is known: ``de``, ``pt-BR``."""
+    segments: Sequence[str] = ()
+    """The person's: ``scheme=segment``."""
 
     @property
     def is_digest(self) -> bool:

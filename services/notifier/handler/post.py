@@ -109,7 +109,7 @@ class Post:
     def _letter(self, human: Human, rows: Sequence[Row], address: str) -> Letter:
         alerts = [row.alert for row in sorted(rows, key=lambda row: (row.alert.created_at, row.alert_id))]
         begun_as = rows[0].letter if rows[0].trying else None
-        return Letter(begun_as or letter_id(alerts), address, alerts, human.audience.language)
+        return Letter(begun_as or letter_id(alerts), address, alerts, self._clock.now(), human.audience.language)
 
     async def _sent(self, parcels: Sequence[Parcel], deadline: float) -> Sequence[Delivery]:
         by_channel = defaultdict[str, list[int]](list)
