@@ -8,6 +8,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,6 +54,7 @@ class FakeEncoder:
         return (total / np.linalg.norm(total)).astype(np.float32)
 
 
+@cache
 def _word(word: str) -> Any:
     seed = int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest())
     return np.random.default_rng(seed).standard_normal(DIMENSIONS) * (0.1 if word == "" else 1.0)

@@ -31,7 +31,7 @@ class Commanded:
 
 
 async def command(cluster: Cluster, workspace: str, board: str, verb: str, *, wait: float, **fields: str | None) -> Commanded:
-    """Send *verb* (merge, unmerge, move, rename, accept, dismiss) to ``ideas.commands``; wait up to *wait* seconds for the decisions."""
+    """Send *verb*, a command of ``ideas.commands``, to ``ideas.commands``; wait up to *wait* seconds for the decisions."""
     record = {"id": uuid.uuid4().hex, "workspace": workspace, "board": board, "command": verb, "actor": _ACTOR, **fields}
     return await _sent(cluster, "ideas.commands", record, wait)
 

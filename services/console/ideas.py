@@ -133,6 +133,11 @@ class BoardView:
             for decision in by_event[names.get(event, event)]
         ]
 
+    def commanded(self, wanted: str) -> Decision:
+        """Return the first decision of the command whose event is *wanted*, or whose id's last part begins so."""
+        made = {decision.event_id: decision for decision in reversed(self.decisions) if decision.method in ("command", "undo")}
+        return made[find(made, wanted, "command")]
+
     def open_suggestions(self) -> list[Decision]:
         """Return the suggestions that are still to be answered, likeliest first, then the proposed splits, worst fit first."""
         links, found = self.links(), dict[tuple[str | None, str | None], Decision]()

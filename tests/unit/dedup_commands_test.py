@@ -182,7 +182,7 @@ def test_a_text_inside_the_band_is_suggested() -> None:
         ("move", {"idea_id": idea_name(1)}, "feedback_id: no such feedback is linked on this board"),
         ("rename", {"idea_id": idea_name(1), "title": "  "}, "title: an idea needs one"),
         ("accept", {"idea_id": idea_name(1), "other_idea_id": idea_name(2)}, "no suggestion joins these two ideas; merge them instead"),
-        ("explode", {}, "unknown command; expected one of merge, unmerge, move, split, rename, accept, dismiss"),
+        ("explode", {}, "unknown command; expected one of merge, unmerge, move, split, rename, accept, dismiss, undo"),
     ],
 )
 def test_what_cannot_be_obeyed_is_refused(scene: Scene, name: str, fields: dict[str, str], reason: str) -> None:

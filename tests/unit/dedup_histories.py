@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hypothesis import strategies as st
 
 from services.common.events import BoardEvent
-from tests.fakes_dedup import BOARDS, WORKSPACE, command, event_of, idea_name, submitted
+from tests.fakes_dedup import BOARDS, WORKSPACE, command, event_name, event_of, idea_name, submitted
 
 _TEXTS = (
     "dark mode",
@@ -36,6 +36,9 @@ _KINDS = (
     "rename",
     "accept",
     "dismiss",
+    "undo",
+    "undo",
+    "undo",
     "status",
 )
 _OPENERS = 6
@@ -64,6 +67,8 @@ def _event(place: int, kind: str, one: int, other: int, third: int) -> BoardEven
         case "status":
             status = {"status": ("planned", "shipped")[third % 2], "release_id": (None, "r1")[other % 2]}
             return event_of(place, type="status_changed", board=board, idea_id=idea, **status)
+        case "undo":
+            return command(place, kind, board=board, idea_id=idea, undone_event_id=event_name(_OPENERS + (3 * one + other) % 20))
         case "joined" | "separated":
             return event_of(place, type=f"persons_{kind}", board=board, person_id=_person(one), other_person_id=_person(other))
         case _:

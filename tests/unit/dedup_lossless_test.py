@@ -31,11 +31,11 @@ _TEXTS = (
 _SUGGESTED = "dark mode please export"
 
 _KINDS = ("merge", "unmerge", "move", "split", "rename", "accept", "dismiss")
-_STEPS = st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12)
+STEPS = st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(0, 40), st.integers(0, 40)), min_size=1, max_size=12)
 _Wish: TypeAlias = dict[str, str]
 
 
-class _Table:
+class Table:
     """A board with ideas, hands that act on it, and the log of what came of it."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ def _inverse(decision: Decision, titles: dict[str, str]) -> _Wish | None:
     return None
 
 
-def _picture(board: Board) -> dict[str, Any]:
+def picture(board: Board) -> dict[str, Any]:
     """Return all that counts: clusters, their votes, requesters, titles, and where each link is."""
     roots = {board.root_of(link.idea_id) for link in board.links.values()}
     clusters = {}
@@ -111,10 +111,10 @@ def _picture(board: Board) -> dict[str, Any]:
 
 
 @LAW
-@given(steps=_STEPS)
+@given(steps=STEPS)
 def test_undoing_the_last_first_restores_all(steps: Sequence[tuple[str, int, int]]) -> None:
-    table = _Table()
-    before = _picture(table.board)
+    table = Table()
+    before = picture(table.board)
     done: list[tuple[tuple[Decision, ...], dict[str, str]]] = []
     for step in steps:
         titles = table.titles()
@@ -123,28 +123,28 @@ def test_undoing_the_last_first_restores_all(steps: Sequence[tuple[str, int, int
     for said, titles in reversed(done):
         table.undo(said, titles)
 
-    assert _picture(table.board) == before
+    assert picture(table.board) == before
 
 
 @LAW
-@given(steps=_STEPS, probe=st.tuples(st.sampled_from(_KINDS), st.integers(0, 40), st.integers(0, 40)))
+@given(steps=STEPS, probe=st.tuples(st.sampled_from(_KINDS), st.integers(0, 40), st.integers(0, 40)))
 def test_each_is_undone_exactly_wherever_it_was_done(steps: Sequence[tuple[str, int, int]], probe: tuple[str, int, int]) -> None:
-    table = _Table()
+    table = Table()
     for step in steps:
         table.act(*step)
-    before, titles = _picture(table.board), table.titles()
+    before, titles = picture(table.board), table.titles()
 
     table.undo(table.act(*probe), titles)
 
-    assert _picture(table.board) == before
+    assert picture(table.board) == before
     assert {name: title for name, title in table.titles().items() if name in titles} == titles
 
 
 @LAW
-@given(steps=_STEPS, order=st.randoms(use_true_random=False))
+@given(steps=STEPS, order=st.randoms(use_true_random=False))
 def test_what_touches_different_ideas_is_undone_in_any_order(steps: Sequence[tuple[str, int, int]], order: Any) -> None:
-    table = _Table()
-    before = _picture(table.board)
+    table = Table()
+    before = picture(table.board)
     done, touched = [], set[str]()
     for step in steps:
         titles = table.titles()
@@ -161,59 +161,59 @@ def test_what_touches_different_ideas_is_undone_in_any_order(steps: Sequence[tup
     for said, titles in done:
         table.undo(said, titles)
 
-    assert _picture(table.board) == before
+    assert picture(table.board) == before
 
 
 @LAW
-@given(steps=_STEPS)
+@given(steps=STEPS)
 def test_each_is_idempotent(steps: Sequence[tuple[str, int, int]]) -> None:
-    table = _Table()
+    table = Table()
     for kind, one, other in steps:
         table.act(kind, one, other)
-        before, titles, suggestions = _picture(table.board), table.titles(), dict(table.board.suggestions)
+        before, titles, suggestions = picture(table.board), table.titles(), dict(table.board.suggestions)
         if kind != "split":  # which opens an idea, so that the same numbers name other ideas
             table.act(kind, one, other)
-        assert (_picture(table.board), table.titles(), table.board.suggestions) == (before, titles, suggestions)
+        assert (picture(table.board), table.titles(), table.board.suggestions) == (before, titles, suggestions)
 
 
 @LAW
-@given(steps=_STEPS, idea=st.integers(0, 40), feedback=st.integers(0, 40))
+@given(steps=STEPS, idea=st.integers(0, 40), feedback=st.integers(0, 40))
 def test_a_split_is_idempotent(steps: Sequence[tuple[str, int, int]], idea: int, feedback: int) -> None:
-    table = _Table()
+    table = Table()
     for step in steps:
         table.act(*step)
     names, texts = sorted(table.board.ideas), sorted(table.board.links)
     wish = {"idea_id": names[idea % len(names)], "feedback_id": texts[feedback % len(texts)]}
     first = table.order("split", **wish)
-    before = _picture(table.board)
+    before = picture(table.board)
 
     again = table.order("split", **wish)
 
     assert {made.type for made in again} <= ({"refused"} if "refused" in {made.type for made in first} else set())
-    assert _picture(table.board) == before
+    assert picture(table.board) == before
 
 
 @LAW
-@given(steps=_STEPS)
+@given(steps=STEPS)
 def test_a_folded_board_is_the_decided_one(steps: Sequence[tuple[str, int, int]]) -> None:
-    table = _Table()
+    table = Table()
     for step in steps:
         table.act(*step)
     folded = Board(WORKSPACE, BOARDS[0], DIMENSIONS)
     for entry in table.log:
         folded.fold(read_entry(entry.board, entry.position, entry.body(), entry.vector))
 
-    assert _picture(table.board) == _picture(folded)
+    assert picture(table.board) == picture(folded)
     assert (table.board.kept_apart, table.board.splits) == (folded.kept_apart, folded.splits)
 
 
 @pytest.mark.parametrize("name", ["merge", "unmerge", "accept", "dismiss"])
 def test_an_idea_of_another_board_is_refused(name: str) -> None:
-    table, other = _Table(), Board(WORKSPACE, BOARDS[1], DIMENSIONS)
+    table, other = Table(), Board(WORKSPACE, BOARDS[1], DIMENSIONS)
     stranger = submitted(90, "dark mode", board=BOARDS[1])
     decide(other, stranger, "o/0/0", lambda text: FakeEncoder().encode([text])[0])
     idea, foreign = min(table.board.ideas), next(iter(other.ideas))
-    before = _picture(table.board)
+    before = picture(table.board)
 
     for pair in ((idea, foreign), (foreign, idea)):
         assert [made.type for made in table.order(name, idea_id=pair[0], other_idea_id=pair[1])] == ["refused"]
@@ -221,11 +221,11 @@ def test_an_idea_of_another_board_is_refused(name: str) -> None:
         said = table.order(kind, idea_id=foreign, feedback_id=min(table.board.links))
         assert [made.type for made in said] == ["refused"]
         assert [made.type for made in table.order(kind, idea_id=idea, feedback_id="lumora:feedback:90")] == ["refused"]
-    assert _picture(table.board) == before
+    assert picture(table.board) == before
 
 
 def test_a_retracted_text_does_not_hinder_an_undo() -> None:
-    table = _Table()
+    table = Table()
     titles = table.titles()
     said = table.act("split", 0, 0)
     feedback = min(table.board.links)

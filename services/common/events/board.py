@@ -28,9 +28,9 @@ class BoardEvent:
       revision replaces all that the earlier ones said. What asks for several things comes as several parts, ``part`` 0, 1, 2, …; a mere
       "+1" in a thread is a vote (``is_vote``) for what ``parent_id`` wants.
     - retracted: ``feedback_id``, ``revision``.
-    - commanded: ``command`` (merge, unmerge, move, split, rename, accept, dismiss), ``actor``, ``idea_id`` and, as the command needs,
-      ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``. Of ``people.commands``: erase, of
-      ``person_id``.
+    - commanded: ``command`` (merge, unmerge, move, split, rename, accept, dismiss, undo), ``actor``, ``idea_id`` and, as the command
+      needs, ``other_idea_id`` (merge: *idea_id* goes into *other_idea_id*), ``feedback_id``, ``title``, ``undone_event_id``. Of
+      ``people.commands``: erase, of ``person_id``.
     - status_changed: ``idea_id``, ``status``, ``reason``, ``release_*``.
     - persons_joined, persons_separated: ``person_id`` into ``other_person_id``.
     """
@@ -87,6 +87,8 @@ class BoardEvent:
     """The whole text, where ``text`` is a part of it or was cut."""
     authors: str | None = None
     """Digests of what its author is called, with blanks between: a revision shares one of them."""
+    undone_event_id: str | None = None
+    """The event of the command that an ``undo`` takes back."""
 
     def key(self) -> str:
         """Return the event's id."""

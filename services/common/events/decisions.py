@@ -66,7 +66,8 @@ class Decision:
     url: str | None = None
     rating: float | None = None
     method: str | None = None
-    """How it was reached: ``exact``, ``semantic``, ``repair``, ``split``, ``command``, ``revision``, ``retraction``."""
+    """How it was reached: ``exact``, ``semantic``, ``repair``, ``split``, ``command``, ``undo`` (``reason`` is the command's event),
+    ``revision``, ``retraction``."""
     score: float | None = None
     threshold: float | None = None
     candidates_json: str | None = None

@@ -167,6 +167,26 @@ def unmerge(
     answer(on_cluster(bootstrap, work), as_json)
 
 
+@app.command("undo")
+def undo(
+    event: Annotated[str, typer.Argument(help="The event of the command, or how its last part begins.")],
+    *,
+    wait: _Wait = 30.0,
+    workspace: Workspace = "lumora",
+    board: Board = "product",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a command back, whatever was commanded since; undoing the undoing makes it hold again."""
+
+    async def work(cluster: Cluster) -> Commanded:
+        view = await read_board(cluster, workspace, board)
+        made = view.commanded(event)
+        return await command(cluster, workspace, board, "undo", idea_id=made.idea_id, undone_event_id=made.event_id, wait=wait)
+
+    answer(on_cluster(bootstrap, work), as_json)
+
+
 @app.command("split")
 def split(
     idea: _Idea,

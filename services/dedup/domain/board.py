@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
 from services.common.clock import Micros
 from services.common.events import Decision
 from services.common.ids import board_key, decision_ids
+from services.dedup.domain.acts import Acts
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
@@ -21,6 +23,7 @@ from services.dedup.domain.texts import text_key
 from services.dedup.domain.wordings import Wordings
 
 _FAMILY = "family of "
+_bands = lru_cache(maxsize=1024)(Policy.bands)
 
 
 class Board:
@@ -42,6 +45,7 @@ class Board:
         self.persons = Forest()
         self.links: dict[str, Link] = {}
         self.revisions: dict[str, int] = {}
+        self.acts = Acts()
         self.calibration = Calibration()
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
@@ -57,8 +61,6 @@ class Board:
         self.vocabulary = Vocabulary()
         self.changed: set[str] = set()
         """Of the touched ideas those that lost a text, or were merged or unmerged: their portraits hold no longer."""
-        self._bands: tuple[float, Bands] | None = None
-        """Those of a threshold, as they were last asked for."""
         self._positions: dict[str, int] = {}
         self._tallies = Tallies(self.persons.root)
         self._by_person: dict[str, dict[str, None]] = {}
@@ -70,9 +72,7 @@ class Board:
     @property
     def bands(self) -> Bands:
         """From which scores on it merges and suggests at this moment."""
-        if self._bands is None or self._bands[0] != self.calibration.threshold:
-            self._bands = (self.calibration.threshold, self.policy.bands(self.calibration.threshold))
-        return self._bands[1]
+        return _bands(self.policy, self.calibration.threshold)
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""
@@ -99,12 +99,7 @@ class Board:
 
     def rows_below(self, root_id: str) -> list[int]:
         """Return the rows of all texts of the family of *root_id*, in ascending order."""
-        links = (link for idea_id in self.merges.below(root_id) for link in self.ideas[idea_id].links.values())
-        return sorted({link.row for link in links if link.row >= 0})
-
-    def texts_below(self, root_id: str) -> int:
-        """Return how many distinct texts the family of *root_id* has."""
-        return len(self.rows_below(root_id))
+        return sorted({link.row for link in self._family_links(root_id) if link.row >= 0})
 
     def fold(self, entry: Entry) -> None:
         """Take in the next entry of the log, as it was decided.
@@ -125,6 +120,8 @@ class Board:
             self.erase(entry.erased)
         if entry.census is not None:
             self.calibration.take(entry.census)
+        if entry.undone is not None:
+            self.undo(entry.undone, entry.event_id)
         self.close(entry)
 
     def close(self, entry: Entry) -> None:
@@ -146,6 +143,7 @@ class Board:
         """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet."""
         self.sequence = decision.sequence
         idea_id = decision.idea_id or ""
+        self.acts.take(decision, self.ideas.get(idea_id))
         match decision.type:
             case "opened":
                 self._open(idea_id, decision.title or "", decision.occurred_at)
@@ -156,9 +154,11 @@ class Board:
             case "moved" | "split":
                 self._move(decision.feedback_id or "", idea_id)
             case "merged":
-                self._merge(idea_id, decision.other_idea_id or "")
+                self.merges.join(idea_id, decision.other_idea_id or "")
+                self._touch_merge(idea_id, decision.other_idea_id or "")
             case "unmerged":
-                self._unmerge(idea_id, decision.other_idea_id or "")
+                self.merges.cut(idea_id)
+                self._touch_merge(idea_id, decision.other_idea_id or "")
             case "renamed":
                 self.ideas[idea_id].title, self.ideas[idea_id].titled_by = decision.title or "", decision.person_id or ""
                 self._touch(idea_id)
@@ -166,9 +166,14 @@ class Board:
                 self.ideas[idea_id].take_status(decision)
                 self._touch(idea_id)
         about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
-        answer = self._doubts.take(decision, about, self.texts_below)
+        answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
         if answer is not None:
             self.calibration.learn(*answer)
+
+    def undo(self, event_id: str, by: str) -> None:
+        """Let the event *by* undo the command *event_id*, which is in force; what that changes are decisions."""
+        for pair, state in self.acts.undo(event_id, by):
+            self._doubts.answer(pair, state)
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
@@ -187,6 +192,7 @@ class Board:
 
     def erase(self, person_id: str) -> None:
         """Let go of what a person said: the links stay, and count."""
+        self.acts.erase(person_id)
         for link in [self.links[feedback] for feedback in self._by_person.get(person_id, ())]:
             self._release(link)
             link.row = -1
@@ -260,14 +266,6 @@ class Board:
         if not self.wordings.remove(link.row, link.feedback_id):
             self.index.remove(link.row)
             self.vocabulary.remove(text)
-
-    def _merge(self, child: str, parent: str) -> None:
-        self.merges.join(child, parent)
-        self._touch_merge(child, parent)
-
-    def _unmerge(self, child: str, parent: str) -> None:
-        self.merges.cut(child)
-        self._touch_merge(child, parent)
 
     def _touch_merge(self, child: str, parent: str) -> None:
         self._tallies.forget(_FAMILY + child)

@@ -7,19 +7,23 @@ from typing import Any
 
 from services.common import ids
 from services.common.events import DecisionType
+from services.dedup.domain.acts import UNDO
 from services.dedup.domain.draft import Draft
-from services.dedup.domain.erasing import ERASED_TITLE
 from services.dedup.domain.split import part_around
-from services.dedup.domain.texts import title_of
+from services.dedup.domain.texts import ERASED_TITLE, title_of
+from services.dedup.domain.undoing import undo, undone_by
 
 _OPEN = "open"
 
 
 def obey(draft: Draft) -> None:
     """Establish what the event's command wishes, or ``refused`` with the reason why that cannot be."""
+    if draft.event.command == UNDO:
+        _undo(draft)
+        return
     command = _COMMANDS.get(draft.event.command or "")
     if command is None:
-        refuse(draft, f"unknown command; expected one of {', '.join(_COMMANDS)}")
+        refuse(draft, f"unknown command; expected one of {', '.join(_COMMANDS)}, {UNDO}")
     else:
         command(draft)
 
@@ -67,6 +71,17 @@ def refuse(draft: Draft, reason: str) -> None:
         status=event.status,
         reason=reason,
     )
+
+
+def _undo(draft: Draft) -> None:
+    """Take a command back; one that is undone already stays so."""
+    event, board = draft.event, draft.board
+    if event.undone_event_id is None:
+        refuse(draft, "undone_event_id: the command needs it")
+    elif not board.acts.knows(event.undone_event_id):
+        refuse(draft, "undone_event_id: no command of this board that did anything is called so")
+    elif (target := undone_by(board, event)) is not None:
+        undo(draft, target)
 
 
 def _merge(draft: Draft) -> None:

@@ -37,6 +37,14 @@ class Doubts:
             return None
         return self._take_pair(decision, (decision.idea_id or "", decision.other_idea_id))
 
+    def answer(self, pair: Pair, state: str) -> None:
+        """Let the answer to a suggestion be *state*, after an undoing; what the board has learned from it, it keeps."""
+        self.suggestions[pair] = state
+        if state == "dismissed":
+            self.kept_apart[pair] = None
+        else:
+            self.kept_apart.pop(pair, None)
+
     def _take_split(self, decision: Decision, idea_id: str, texts_of: Callable[[str], int]) -> None:
         if decision.type == "suggested":
             self.splits[idea_id] = leaving(decision)

@@ -24,6 +24,7 @@ class Draft:
         self._decisions: list[Decision] = []
         self._seen: Seen | None = None
         self._persons: PersonPointer | None = None
+        self._undone: str | None = None
         self._vector: bytes | None = None
         self._census: Census | None = None
         self._erased: str | None = None
@@ -73,6 +74,11 @@ class Draft:
         self._erased = person_id
         self.board.erase(person_id)
 
+    def undo(self, event_id: str) -> None:
+        """Establish that the command *event_id* counts no longer."""
+        self._undone = event_id
+        self.board.undo(event_id, self.event.event_id)
+
     def finish(self) -> Entry:
         """Close the board's next entry and return it."""
         entry = Entry(
@@ -86,6 +92,7 @@ class Draft:
             persons=self._persons,
             census=self._census,
             erased=self._erased,
+            undone=self._undone,
             vector=self._vector,
         )
         self.board.close(entry)

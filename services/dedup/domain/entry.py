@@ -47,6 +47,8 @@ class Entry:
     """What was counted on the board after the event, where one was due: the thresholds of the events that follow go by it."""
     erased: str | None = None
     """The person whose words are gone from here on, and out of the entries before."""
+    undone: str | None = None
+    """The command, by its event's id, that the event undid."""
     vector: bytes | None = None
     """The text's vector, little-endian float32; None where no decision needs one."""
 
@@ -62,6 +64,7 @@ class Entry:
                 "persons": None if self.persons is None else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
                 **({} if self.census is None else {"census": astuple(self.census)}),
                 **({} if self.erased is None else {"erased": self.erased}),
+                **({} if self.undone is None else {"undone": self.undone}),
             }
         )
 
@@ -80,6 +83,7 @@ def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> 
         persons=None if value["persons"] is None else PersonPointer(*value["persons"]),
         census=None if value.get("census") is None else Census(*value["census"]),
         erased=value.get("erased"),
+        undone=value.get("undone"),
         vector=vector,
     )
 

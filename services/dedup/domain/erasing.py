@@ -12,15 +12,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.common.events import BoardEvent, Decision, Idea
+from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.portrait import quote_of, words_of
-from services.dedup.domain.texts import text_key, title_of
+from services.dedup.domain.texts import ERASED_TITLE, text_key, title_of
 
-ERASED_TITLE = "(erased)"
-"""What an idea is called of whose texts none is left."""
 _METHOD = "erasure"
 
 
@@ -92,9 +91,9 @@ class Redaction:
         return decision.type == "linked" and decision.person_id == self._person
 
     def _names(self, decision: Decision, of_event: Iterable[Decision]) -> bool:
-        """Tell whether *decision* gives an idea a title out of them: as the first text of a new idea, or after another's erasure."""
+        """Tell whether *decision* gives an idea a title out of them: as its first text, after another's erasure, or by an undoing."""
         if decision.type == "renamed":
-            return decision.method == _METHOD and decision.person_id == self._person
+            return decision.method in (_METHOD, UNDO) and decision.person_id == self._person
         if decision.type != "opened":
             return False
         first = next((one for one in of_event if one.type in ("linked", "split") and one.idea_id == decision.idea_id), None)

@@ -18,6 +18,7 @@ import numpy as np
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import BoardEvent, Decision
+from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.decide import Vector, VectorOf, decide
@@ -27,6 +28,7 @@ from services.dedup.domain.index import SCALE, Units, in_units
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.states import changed_ideas
 from services.dedup.domain.texts import text_key
+from services.dedup.domain.undoing import undone_by
 
 
 def was_passed(origin: str, last: Decision) -> bool:
@@ -84,10 +86,13 @@ def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: Vector
         board.see(seen)
     if erased is not None:
         board.erase(erased)
+    undone = said[0].reason if said[0].method == UNDO else None
+    if undone is not None:
+        board.undo(undone, said[0].event_id)
     has_text = any(decision.type == "linked" for decision in said)
     census = _census(board) if has_text else None
     of = (said[0].event_id, said[0].ingested_at, origin)
-    return _close(board, *of, decisions=tuple(folded), seen=seen, census=census, erased=erased, vector=vector)
+    return _close(board, *of, decisions=tuple(folded), seen=seen, census=census, erased=erased, undone=undone, vector=vector)
 
 
 def _close(board: Board, event_id: str, at: Micros, origin: str, **established: Any) -> Entry:
@@ -150,7 +155,7 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
     """Return the entry of an event that established no decision: what it told of revisions and persons holds all the same."""
     if event.type in ("persons_joined", "persons_separated"):
         return decide(board, event, origin, _no_vector)
-    erased = erased_by(event)
+    erased, undone = erased_by(event), undone_by(board, event)
     if erased is not None:
         board.erase(erased)
     feedback, census, seen = event.feedback_id or "", None, None
@@ -162,7 +167,9 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
         seen = Seen(feedback, event.revision)
     if seen is not None:
         board.see(seen)
-    return _close(board, event.event_id, event.ingested_at, origin, seen=seen, census=census, erased=erased)
+    if undone is not None:
+        board.undo(undone, event.event_id)
+    return _close(board, event.event_id, event.ingested_at, origin, seen=seen, census=census, erased=erased, undone=undone)
 
 
 def _fold_last(board: Board, said: Sequence[Decision], event: BoardEvent, origin: str, vector_of: VectorOf) -> Entry:

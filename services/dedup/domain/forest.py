@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 class Forest:
@@ -15,6 +15,10 @@ class Forest:
     def parent(self, node: str) -> str | None:
         """Return what *node* points at."""
         return self._parent.get(node)
+
+    def pointers(self) -> Iterable[tuple[str, str]]:
+        """Return each id that points at another, and that other, in the order in which they were joined."""
+        return self._parent.items()
 
     def chain(self, node: str) -> Iterator[str]:
         """Yield *node*, what it points at, and so on to the root."""

@@ -33,6 +33,7 @@ def decide_idea_command(ledger: Ledger, given: IdeaCommand, arrival: Arrival) ->
         idea_id=given.idea_id,
         other_idea_id=given.other_idea_id,
         title=given.title,
+        undone_event_id=given.undone_event_id,
         subject=given.subject,
         digest=given.digest,
     )

@@ -141,6 +141,7 @@ class IdeaCommand(_Input):
     other_idea_id: str | None = None
     feedback_id: str | None = None
     title: str | None = None
+    undone_event_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ _COMMANDS: Mapping[str, tuple[str, ...]] = {
     "rename": ("idea_id", "title"),
     "accept": ("idea_id", "other_idea_id"),
     "dismiss": ("idea_id",),
+    "undo": ("idea_id", "undone_event_id"),
 }
 """What each command needs; without another idea ``dismiss`` means the proposed split of this one."""
 
@@ -37,8 +38,11 @@ def read_idea_command(fields: Fields, topic: str) -> IdeaCommand:
         "feedback_id": our_id(fields, workspace, "feedback_id", "feedback"),
         "title": fields.text("title", limit=_TITLE_LIMIT),
     }
+    undone = our_id(fields, workspace, "undone_event_id", "event")
+    if undone is not None:  # digests of before knew no such field
+        found["undone_event_id"] = undone
     for name in _COMMANDS[command]:
-        fields.required(name, found[name])
+        fields.required(name, found.get(name))
     actor = fields.required("actor", fields.text("actor"))
     return IdeaCommand(
         workspace=workspace,
@@ -53,6 +57,7 @@ def read_idea_command(fields: Fields, topic: str) -> IdeaCommand:
         other_idea_id=found["other_idea_id"],
         feedback_id=found["feedback_id"],
         title=found["title"],
+        undone_event_id=undone,
     )
 
 
