@@ -124,7 +124,7 @@ async def _service(folder: Path, text: str, codec: Codec) -> AsyncIterator[tuple
     path = folder / "segments.yaml"
     path.write_text(text)
     settings = SegmenterSettings(data_dir=folder / "data", topic_partitions=4, segments_file=path)
-    async with create_wire(settings, load_definition(path))(codec, CollectorRegistry()) as wiring:
+    async with create_wire(settings)(codec, CollectorRegistry()) as wiring:
         yield wiring, settings
 
 
@@ -177,7 +177,7 @@ async def clone_people(path: Path, segments: Path, people: int) -> None:
     """Fill the store at *path* with *people* who were evaluated by *segments*: some real ones, and copies of them under other ids."""
     settings = SegmenterSettings(data_dir=path.parent, topic_partitions=4, segments_file=segments)
     codec = Codec(open_schemas(None))
-    async with create_wire(settings, load_definition(segments))(codec, CollectorRegistry()) as wiring:
+    async with create_wire(settings)(codec, CollectorRegistry()) as wiring:
         feeder = _Feeder(wiring, codec)
         await feeder.feed(company(number) for number in range(_TEMPLATES // 5 + 1))
         await feeder.feed(_known(_TEMPLATES, 0))

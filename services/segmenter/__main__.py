@@ -6,7 +6,6 @@ from services.common.errors import ConfigurationError
 from services.common.service import refuse, run_service
 from services.common.settings import KafkaSettings, load_settings
 from services.segmenter.app import NAME, create_wire
-from services.segmenter.domain.loading import load_definition
 from services.segmenter.settings import SegmenterSettings
 
 
@@ -14,10 +13,9 @@ def main() -> None:
     """Run the segmenter until a signal ends it."""
     try:
         settings, kafka = load_settings(SegmenterSettings), load_settings(KafkaSettings)
-        definition = load_definition(settings.segments_file)
     except ConfigurationError as error:
         refuse(NAME, error)
-    run_service(NAME, settings, kafka, create_wire(settings, definition))
+    run_service(NAME, settings, kafka, create_wire(settings))
 
 
 if __name__ == "__main__":

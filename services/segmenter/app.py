@@ -27,6 +27,7 @@ from services.segmenter.handler.accounts import Accounts
 from services.segmenter.handler.boards import Boards
 from services.segmenter.handler.due import DuePeople
 from services.segmenter.handler.facts import Publisher
+from services.segmenter.handler.in_force import definition_in_force
 from services.segmenter.handler.memory import Memory
 from services.segmenter.handler.ownership import Ownership
 from services.segmenter.handler.people import People
@@ -63,7 +64,7 @@ def create_wiring(
     return Wiring(routes, store.marks, assignment=Ownership(boards, due), tick=due, birth=store.birth, recall=memory)
 
 
-def create_wire(settings: SegmenterSettings, definition: Definition) -> Wire:
+def create_wire(settings: SegmenterSettings) -> Wire:
     """Return what opens the segmenter's store for as long as its worker runs."""
 
     @asynccontextmanager
@@ -71,6 +72,7 @@ def create_wire(settings: SegmenterSettings, definition: Definition) -> Wire:
         async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
             await store.port.prepare()
             gauges = SegmenterMetrics(registry)
+            definition = await definition_in_force(store.port.said, settings.segments_file, gauges)
             yield create_wiring(store, definition, codec, clock=SystemClock(), partition=person_partition(settings), gauges=gauges)
 
     return wire

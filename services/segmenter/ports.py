@@ -132,7 +132,7 @@ class BoardLog(Protocol):
 
 
 class Said(Protocol):
-    """What was published out of a store that is lost, as far as it is not kept elsewhere; empty where none ever was."""
+    """The definition in force; and what was published out of a store that is lost, as far as it is not kept elsewhere."""
 
     async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """Return the values of those of *keys* that exist."""
@@ -149,6 +149,9 @@ class Gauges(Protocol):
 
     def left_to_evaluate(self, people: int) -> None:
         """Show how many people are still to be evaluated by the definition in force."""
+
+    def definition_refused(self, refused: bool) -> None:
+        """Show whether the file cannot be used, so that what was in force before still is."""
 
 
 @dataclass(frozen=True, slots=True)

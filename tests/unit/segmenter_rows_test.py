@@ -68,7 +68,7 @@ async def test_as_of_the_event_feedback_keeps_the_segments_of_its_moment(tmp_pat
 
 def test_ten_thousand_schemes_are_refused(tmp_path: Path) -> None:
     scheme = "  - {{name: s{0}, rules: [{{segment: a, when: 'true'}}], default: b}}\n"
-    with pytest.raises(ConfigurationError, match=r"segments.yaml:2: schemes: List should have at most 200 items"):
+    with pytest.raises(ConfigurationError, match=r"segments.yaml:2: schemes: 10000 schemes; at most 200 are evaluated: make `tags`"):
         define(tmp_path, 'version: "1"\nschemes:\n' + "".join(scheme.format(number) for number in range(10_000)))
 
 

@@ -84,10 +84,15 @@ class Shown:
 
     def __init__(self) -> None:
         self.left: list[int] = []
+        self.refused: bool | None = None
 
     def left_to_evaluate(self, people: int) -> None:
         """Remember it."""
         self.left.append(people)
+
+    def definition_refused(self, refused: bool) -> None:
+        """Remember it."""
+        self.refused = refused
 
 
 class _NoMarks:

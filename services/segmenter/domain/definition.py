@@ -145,6 +145,8 @@ class Definition:
     """The least confidence of an answer in that variable."""
     recency: Recency = NO_RECENCY
     """Of all rules together."""
+    rules: str = ""
+    """All that decides, as text: two files with the same one give everybody the same segments."""
     uses: frozenset[str] = frozenset({"person", "account", "activity", "answers"})
     """The CEL variables that rules name, helpers apart: nothing else has to be made ready for them."""
     asks: bool = False

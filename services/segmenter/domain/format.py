@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from services.segmenter.domain.definition import Texts
 from services.segmenter.domain.occurrences import LONGEST_WINDOW
@@ -129,7 +129,17 @@ class SegmentsFile(_Part):
     answers: AnswersSpec = AnswersSpec()
     rfm: RfmSpec | None = None
     clv: ClvSpec | None = None
-    schemes: list[SchemeSpec] = Field(min_length=1, max_length=_MOST_SCHEMES)
+    schemes: list[SchemeSpec] = Field(min_length=1)
+
+    @field_validator("schemes", mode="before")
+    @classmethod
+    def _not_too_many(cls, schemes: object) -> object:
+        if isinstance(schemes, list) and len(schemes) > _MOST_SCHEMES:
+            raise ValueError(
+                f"{len(schemes)} schemes; at most {_MOST_SCHEMES} are evaluated: make `tags` of one scheme of what overlaps, "
+                "drop what nobody acts on"
+            )
+        return schemes
 
     @model_validator(mode="after")
     def _primary_is_one_of_several(self) -> Self:

@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from services.common.errors import ConfigurationError
 from services.segmenter.domain.asked import Asks, AsksIdea
 from services.segmenter.domain.compiling import compiled
 from services.segmenter.domain.definition import UNKNOWN, Condition, Definition, Rule, Scheme
@@ -31,7 +32,28 @@ def load_definition(path: Path) -> Definition:
     Raises:
         ConfigurationError: Names file, line, scheme and rule of everything that is wrong, a line each, and says what to do.
     """
-    places = Places.read(path)
+    return compiled_definition(path, definition_text(path))
+
+
+def definition_text(path: Path) -> str:
+    """Return what stands in *path*.
+
+    Raises:
+        ConfigurationError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}; set GROUNDSWELL_SEGMENTS_FILE") from error
+
+
+def compiled_definition(path: Path, text: str) -> Definition:
+    """Compile the definition *text*, which stands in *path*.
+
+    Raises:
+        ConfigurationError: As ``load_definition``.
+    """
+    places = Places.of(path, text)
     places.raw = _with_default_mappings(places.raw)
     try:
         file = SegmentsFile.model_validate(places.raw)
@@ -93,6 +115,7 @@ class _Compiler:
             answer_confidence=self._file.answers.confidence,
             recency=recency,
             asks=any(isinstance(watch.term, Asks | AsksIdea) for watch in self._terms.watches()),
+            rules=_rules_of(self._file),
             uses=frozenset(name for condition in self._conditions for name in condition.program.variables()),
         )
 
@@ -113,8 +136,24 @@ class _Compiler:
                 self._places.fault(
                     (*place, "after"), f"no segment of this scheme is called {strange[0]!r}; there are {', '.join(sorted(names))}"
                 )
+        self._refuse_overlap(spec.rules, (*where, "rules"))
         rules = tuple(self._rules(spec, spec.rules, (*where, "rules")))
         return Scheme(spec.name, rules, spec.default.segment, spec.default.texts(), spec.scope)
+
+    def _refuse_overlap(self, rules: Sequence[RuleSpec], where: Where) -> None:
+        """Refuse a rule whose people all belong to an earlier one already: nobody would ever be in its segment."""
+        earlier: dict[str, RuleSpec] = {}
+        for number, rule in enumerate(rules):
+            said = _without_space(rule.when)
+            taken = earlier.get("true") or earlier.get(said)
+            if taken is not None:
+                line = self._places.line((*where, rules.index(taken), "when"))
+                fault = f"everybody whom this takes is in {taken.segment!r} before (line {line}), so nobody would be in {rule.segment!r}"
+                self._places.fault(
+                    (*where, number, "when"), f"{fault}; put the narrower rule first, or make both `tags` if they may overlap"
+                )
+            if not rule.after:  # an earlier one that only some can come to leaves the others
+                earlier.setdefault(said, rule)
 
     def _tags(self, spec: SchemeSpec, where: Where) -> Iterator[Scheme]:
         """Yield a scheme of yes and no for each tag: so tags overlap, and everything else is as with any scheme."""
@@ -148,6 +187,17 @@ class _Compiler:
     def _refuse_reserved(self, segment: str, where: Where) -> None:
         if segment == UNKNOWN:
             self._places.fault(where, f"{UNKNOWN!r} is kept for people without a profile; choose another name")
+
+
+def _without_space(source: str) -> str:
+    return " ".join(token.text for token in tokens_of(source))
+
+
+def _rules_of(file: SegmentsFile) -> str:
+    """Return all of *file* that decides: not its version, nor what segments are for."""
+    texts = {"owner", "goal", "action"}
+    schemes: Any = {"__all__": {"rules": {"__all__": texts}, "tags": {"__all__": texts}, "default": texts}}
+    return file.model_dump_json(exclude={"version": True, "schemes": schemes})
 
 
 def _refuse_personal(source: str) -> None:

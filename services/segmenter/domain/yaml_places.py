@@ -27,16 +27,14 @@ class Places:
         self.faults: list[str] = []
 
     @classmethod
-    def read(cls, path: Path) -> Places:
-        """Return the document in *path*.
+    def of(cls, path: Path, text: str) -> Places:
+        """Return the document *text*, which stands in *path*.
 
         Raises:
-            ConfigurationError: It cannot be read, is no YAML, or empty.
+            ConfigurationError: It is no YAML, or empty.
         """
         try:
-            node = _composed(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigurationError(f"{path}: cannot be read: {error}; set GROUNDSWELL_SEGMENTS_FILE") from error
+            node = _composed(text)
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
             line = 1 if mark is None else mark.line + 1
