@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from services.common.deadletter import SPARE_BYTES
@@ -134,6 +134,14 @@ class Cluster:
             confirmed = await (await self._producer.send_batch(batch, place[0], partition=place[1]))
             offsets += range(confirmed.offset, confirmed.offset + position - len(offsets))
         return offsets
+
+    async def cut(self, place: Partition, offset: int) -> bool:
+        """Delete the records of a partition before *offset*; tell whether the broker did: not every one knows how."""
+        try:
+            await self._admin.delete_records({TopicPartition(*place): RecordsToDelete(offset)})
+        except KafkaError:
+            return False
+        return True
 
     async def read(self, topics: Sequence[str]) -> dict[str, list[Record]]:
         """Return all that lies in *topics* at this moment, each partition's records in order; a topic that does not exist is empty."""

@@ -7,6 +7,7 @@ from services.common.service import refuse, run_service
 from services.common.settings import KafkaSettings, load_settings
 from services.ingest.app import NAME, create_wire
 from services.ingest.channels import load_channels
+from services.ingest.intake import load_intake
 from services.ingest.settings import IngestSettings
 
 
@@ -15,9 +16,10 @@ def main() -> None:
     try:
         settings, kafka = load_settings(IngestSettings), load_settings(KafkaSettings)
         channels = load_channels(settings.channels_file)
+        endpoints = [] if settings.intake_file is None else load_intake(settings.intake_file, channels.topics())
     except ConfigurationError as error:
         refuse(NAME, error)
-    run_service(NAME, settings, kafka, create_wire(settings, channels))
+    run_service(NAME, settings, kafka, create_wire(settings, channels, kafka, endpoints))
 
 
 if __name__ == "__main__":

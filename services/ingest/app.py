@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -10,15 +10,19 @@ from prometheus_client import CollectorRegistry
 from services.common.codec import Codec
 from services.common.mongo import MongoStore
 from services.common.ports import Route
+from services.common.settings import KafkaSettings
 from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.worker import Wire, Wiring
+from services.ingest.adapters.http_intake import HttpIntake
+from services.ingest.adapters.kafka_intake import open_publisher
 from services.ingest.adapters.mongo import MongoMemory
 from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
 from services.ingest.channels import Channels
 from services.ingest.decoding import decoders
 from services.ingest.domain.inputs import Input
 from services.ingest.handler import Handler
+from services.ingest.intake import Endpoint
 from services.ingest.ports import Memory
 from services.ingest.recalling import EventRecall
 from services.ingest.settings import IngestSettings
@@ -32,16 +36,36 @@ def routes(memory: Memory, codec: Codec, channels: Channels, text_limit: int) ->
     return [Route(topic, decode, handler.handle) for topic, decode in decoders(channels, codec.schemas, text_limit).items()]
 
 
-def create_wire(settings: IngestSettings, channels: Channels) -> Wire:
-    """Return what opens ingest's store and hands its routes to the worker."""
+def create_wire(settings: IngestSettings, channels: Channels, kafka: KafkaSettings, endpoints: Sequence[Endpoint] = ()) -> Wire:
+    """Return what opens ingest's store, and the intake where it has *endpoints*, and hands the routes to the worker."""
 
     @asynccontextmanager
-    async def wire(codec: Codec, _registry: CollectorRegistry) -> AsyncIterator[Wiring]:
-        async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
+    async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
+        async with (
+            _intake(settings, kafka, endpoints, registry),
+            open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store,
+        ):
             recall = EventRecall(store.port, codec)
             yield Wiring(routes(store.port, codec, channels, settings.text_limit), store.marks, birth=store.birth, recall=recall)
 
     return wire
+
+
+@asynccontextmanager
+async def _intake(
+    settings: IngestSettings, kafka: KafkaSettings, endpoints: Sequence[Endpoint], registry: CollectorRegistry
+) -> AsyncIterator[None]:
+    if not endpoints:
+        yield
+        return
+    topics = sorted({endpoint.spec.topic for endpoint in endpoints})
+    async with open_publisher(kafka, topics, wait_seconds=settings.intake_wait_seconds, max_bytes=settings.intake_body_bytes) as publish:
+        server = HttpIntake(settings, endpoints, publish, registry)
+        await server.start()
+        try:
+            yield
+        finally:
+            await server.stop()
 
 
 def _sqlite(database: Database) -> Memory:

@@ -34,6 +34,9 @@ spec:
         {{- end }}
       annotations:
         checksum/definition: {{ get $root.Values.definitions (include "groundswell.definitionOf" .) | default "" | sha256sum }}
+        {{- if include "groundswell.hasIntake" . }}
+        checksum/intake: {{ $root.Values.intake.definition | sha256sum }}
+        {{- end }}
         {{- if and (eq .name "notifier") $root.Values.mailTemplates }}
         checksum/templates: {{ $root.Values.mailTemplates | toYaml | sha256sum }}
         {{- end }}
@@ -78,7 +81,16 @@ containers:
     ports:
       - name: http
         containerPort: 8080
+      {{- if include "groundswell.hasIntake" . }}
+      - name: intake
+        containerPort: {{ int .root.Values.intake.port }}
+      {{- end }}
     env: {{- include "groundswell.environment" . | nindent 6 }}
+    {{- if include "groundswell.hasIntake" . }}
+    envFrom: # the senders' secrets
+      - secretRef:
+          name: {{ required "intake.existingSecret is empty: name the secret that holds what intake.yaml's secret_variable name" .root.Values.intake.existingSecret }}
+    {{- end }}
     {{- include "groundswell.probes" . | nindent 4 }}
     resources: {{- toYaml $worker.resources | nindent 6 }}
     volumeMounts: {{- include "groundswell.mounts" . | nindent 6 }}
@@ -125,6 +137,11 @@ readinessProbe:
   mountPath: /etc/groundswell/definitions
   readOnly: true
 {{- end }}
+{{- if include "groundswell.hasIntake" . }}
+- name: intake
+  mountPath: /etc/groundswell/intake
+  readOnly: true
+{{- end }}
 {{- if eq .name "notifier" }}
 {{- if .root.Values.mailTemplates }}
 - name: templates
@@ -160,6 +177,11 @@ readinessProbe:
 - name: definitions
   configMap:
     name: {{ include "groundswell.componentName" (dict "root" .root "name" "definitions") }}
+{{- end }}
+{{- if include "groundswell.hasIntake" . }}
+- name: intake
+  configMap:
+    name: {{ include "groundswell.intakeName" .root }}
 {{- end }}
 {{- if eq .name "notifier" }}
 {{- if .root.Values.mailTemplates }}

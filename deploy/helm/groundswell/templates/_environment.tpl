@@ -108,6 +108,9 @@
 - name: {{ printf "GROUNDSWELL_%s_FILE" (upper $definition) }}
   value: {{ printf "/etc/groundswell/definitions/%s.yaml" $definition | quote }}
 {{- end }}
+{{- if include "groundswell.hasIntake" . }}
+{{ include "groundswell.intakeEnvironment" .root }}
+{{- end }}
 {{- if eq .name "notifier" }}
 {{- include "groundswell.smtpEnvironment" .root }}
 {{- if .root.Values.mailTemplates }}

@@ -40,5 +40,12 @@ spec:
       {{- with .root.Values.networkPolicy.ingressFrom }}
       from: {{- toYaml . | nindent 8 }}
       {{- end }}
+    {{- if include "groundswell.hasIntake" . }}
+    - ports:
+        - {protocol: TCP, port: intake}
+      {{- with .root.Values.intake.from }}
+      from: {{- toYaml . | nindent 8 }}
+      {{- end }}
+    {{- end }}
   egress: {{- include "groundswell.egress" . | nindent 4 }}
 {{- end -}}
