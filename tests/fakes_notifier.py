@@ -30,8 +30,8 @@ class MemoryStore:
     async def prepare(self) -> None:
         pass
 
-    async def entries(self, board: str) -> Sequence[Entry]:
-        return [replace(entry, quote=None) for (of, _), entry in sorted(self.log.items()) if of == board]
+    async def entries(self, board: str, after: int, limit: int) -> Sequence[Entry]:
+        return [replace(entry, quote=None) for (of, at), entry in sorted(self.log.items()) if of == board and at > after][:limit]
 
     async def origins(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:
         return {sequence: self.log[board, sequence].origin for sequence in sequences if (board, sequence) in self.log}

@@ -20,8 +20,8 @@ from services.notifier.domain.person import Person
 class BoardStore(Protocol):
     """Keeps each board's log of decisions. *board* is its partition key (``services.common.ids.board_key``)."""
 
-    async def entries(self, board: str) -> Sequence[Entry]:
-        """Return the whole log, by sequence, without the quotes."""
+    async def entries(self, board: str, after: int, limit: int) -> Sequence[Entry]:
+        """Return the first *limit* entries of the log whose sequence is above *after*, by sequence, without the quotes."""
 
     async def origins(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:
         """Return the origin of each entry of *sequences* that exists."""

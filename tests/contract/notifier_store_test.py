@@ -96,7 +96,7 @@ async def test_log_comes_back_in_order_without_quotes(store: Store) -> None:
     await store.append(BOARD, [third])
     await store.append(BOARD, [second])
     await store.append("lumora/other", [entry(1)])
-    assert await store.entries(BOARD) == [replace(second, quote=None), third]
+    assert await store.entries(BOARD, 0, 100) == [replace(second, quote=None), third]
     assert await store.quotes(BOARD, [2, 3, 4]) == {2: "words"}
     assert await store.origins(BOARD, [1, 2]) == {2: second.origin}
 
@@ -124,14 +124,22 @@ async def test_rows_stop_quoting_and_are_renamed(store: Store) -> None:
 async def test_appending_again_changes_nothing(store: Store) -> None:
     await store.append(BOARD, [entry(1, quote="first")])
     await store.append(BOARD, [entry(1, quote="first"), entry(2)])
-    assert [e.sequence for e in await store.entries(BOARD)] == [1, 2]
+    assert [e.sequence for e in await store.entries(BOARD, 0, 100)] == [1, 2]
+
+
+async def test_a_log_is_read_in_portions(store: Store) -> None:
+    await store.append(BOARD, [entry(sequence) for sequence in (1, 2, 4, 5)])
+    await store.append("lumora/other", [entry(3)])
+    assert [e.sequence for e in await store.entries(BOARD, 0, 2)] == [1, 2]
+    assert [e.sequence for e in await store.entries(BOARD, 2, 2)] == [4, 5]
+    assert await store.entries(BOARD, 5, 2) == []
 
 
 async def test_entries_are_collected_where_there_are_none(store: Store) -> None:
     await store.collect({BOARD: [entry(2, quote="words"), entry(1)], "lumora/other": [entry(1)]})
     await store.collect({BOARD: [entry(2, "board.decisions/0/99"), entry(3)]})
-    assert await store.entries(BOARD) == [entry(1), entry(2), entry(3)]
-    assert await store.entries("lumora/other") == [entry(1)]
+    assert await store.entries(BOARD, 0, 100) == [entry(1), entry(2), entry(3)]
+    assert await store.entries("lumora/other", 0, 100) == [entry(1)]
     assert await store.quotes(BOARD, [1, 2]) == {2: "words"}
 
 

@@ -22,10 +22,11 @@ class MongoBoards:
         self._entries = store.database["board_log"]
         self._unions = store.database["unions"]
 
-    async def entries(self, board: str) -> Sequence[Entry]:
-        """Return the whole log, by sequence, without the quotes."""
+    async def entries(self, board: str, after: int, limit: int) -> Sequence[Entry]:
+        """Return the first *limit* entries of the log whose sequence is above *after*, by sequence, without the quotes."""
         async with mongo_errors():
-            cursor = self._entries.find({"board": board}, {"sequence": 1, "origin": 1, "body": 1}).sort("sequence", 1)
+            wanted = {"board": board, "sequence": {"$gt": after}}
+            cursor = self._entries.find(wanted, {"sequence": 1, "origin": 1, "body": 1}).sort("sequence", 1).limit(limit)
             return [entry_from(found["sequence"], found["origin"], found["body"]) async for found in cursor]
 
     async def origins(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:

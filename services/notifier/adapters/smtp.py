@@ -13,9 +13,9 @@ from aiosmtplib import (
     SMTPAuthenticationError,
     SMTPDataError,
     SMTPException,
-    SMTPNotSupported,
-    SMTPRecipientsRefused,
+    SMTPHeloError,
     SMTPResponseException,
+    SMTPStatus,
 )
 
 from services.common.errors import ConfigurationError
@@ -94,22 +94,40 @@ class SmtpMailer:
             return None, Postponed(f"the connection to the mail server broke: {type(error).__name__}")
 
     async def _transact(self, client: SMTP, mail: Message) -> Delivery:
-        """Hand over *mail*; raises for a connection that broke."""
-        options = [] if mail.recipient.isascii() else ["SMTPUTF8"]
+        """Hand over *mail*; raises for a connection that broke.
+
+        Command by command: aiosmtplib's ``sendmail`` parses each address four times, a tenth of a mail's CPU.
+        """
+        refusal = await self._announced(client, mail)
+        if refusal is not None:
+            return refusal
         try:
-            await client.sendmail(self._sender, [mail.recipient], mail.body, mail_options=options)
-        except SMTPNotSupported:
-            return Refused("the mail server takes no address in other than Latin letters")
-        except SMTPRecipientsRefused as error:
-            refusal = error.recipients[0]
-            return _judged(refusal.code, refusal.message, mail.recipient)
+            await client.data(mail.body)
         except SMTPDataError as error:
+            await _forget(client)
             return _judged(error.code, error.message, mail.recipient)
-        except SMTPResponseException as error:
-            # Not about the recipient: our sender, our login, our rate. People must not lose their alert for it.
-            log.warning("smtp_refused", code=error.code, what=type(error).__name__)
-            return Postponed(_words(error.code, error.message, mail.recipient))
         return Accepted()
+
+    async def _announced(self, client: SMTP, mail: Message) -> Delivery | None:
+        """Name sender and recipient; return why the server takes no mail for them, or None."""
+        if client.is_ehlo_or_helo_needed:
+            await _greet(client)
+        options = [f"SIZE={len(mail.body)}".encode()] if client.supports_extension("size") else []
+        if not mail.recipient.isascii():
+            if not client.supports_extension("smtputf8"):
+                return Refused("the mail server takes no address in other than Latin letters")
+            options.append(b"SMTPUTF8")
+        answer = await client.execute_command(b"MAIL", b"FROM:<" + self._sender.encode() + b">", *options)
+        if answer.code != SMTPStatus.completed:
+            # Not about the recipient: our sender, our login, our rate. People must not lose their alert for it.
+            log.warning("smtp_refused", code=answer.code, what="MAIL")
+            await _forget(client)
+            return Postponed(_words(answer.code, answer.message, mail.recipient))
+        answer = await client.execute_command(b"RCPT", b"TO:<" + mail.recipient.encode() + b">")
+        if answer.code not in (SMTPStatus.completed, SMTPStatus.will_forward):
+            await _forget(client)
+            return _judged(answer.code, answer.message, mail.recipient)
+        return None
 
     async def _connection(self) -> SMTP | None:
         """Return a connection, kept or new; None while the server counts as down."""
@@ -146,6 +164,23 @@ class SmtpMailer:
         self._down_until = time.monotonic() + _DOWN_SECONDS
         self._down_reason = f"the mail server {what}: {type(error).__name__}" + ("" if code is None else f" {code}")
         log.warning("smtp_down", reason=self._down_reason)
+
+
+async def _greet(client: SMTP) -> None:
+    """Say hello, the old way to a server that does not know the new one."""
+    try:
+        await client.ehlo()
+    except SMTPHeloError:
+        await client.helo()
+
+
+async def _forget(client: SMTP) -> None:
+    """Let the server forget the mail that it did not take; close the connection where it will not."""
+    try:
+        if client.is_connected:
+            await client.rset()
+    except SMTPException:
+        client.close()
 
 
 def _judged(code: int, message: str, recipient: str) -> Delivery:

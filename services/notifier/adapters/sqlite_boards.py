@@ -17,10 +17,10 @@ from services.notifier.domain.families import Union
 class SqliteBoards(SqliteTables):
     """``BoardStore`` on SQLite."""
 
-    async def entries(self, board: str) -> Sequence[Entry]:
-        """Return the whole log, by sequence, without the quotes."""
-        query = "SELECT sequence, origin, body FROM board_log WHERE board = ? ORDER BY sequence"
-        rows = await self._read(query, (board,))
+    async def entries(self, board: str, after: int, limit: int) -> Sequence[Entry]:
+        """Return the first *limit* entries of the log whose sequence is above *after*, by sequence, without the quotes."""
+        query = "SELECT sequence, origin, body FROM board_log WHERE board = ? AND sequence > ? ORDER BY sequence LIMIT ?"
+        rows = await self._read(query, (board, after, limit))
         return [entry_from(sequence, origin, orjson.loads(body)) for sequence, origin, body in rows]
 
     async def origins(self, board: str, sequences: Collection[int]) -> Mapping[int, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from itertools import groupby
 from typing import TypeVar
 
@@ -24,6 +24,8 @@ ERASED_TITLE = "(erased)"
 """What an alert is about whose idea was named by somebody who was erased."""
 _CHUNK = 1_000
 """So many rows or quotes go to the store in one call."""
+_PORTION = 5_000
+"""So many entries of a log are read at once."""
 
 
 class BoardHandler:
@@ -99,7 +101,7 @@ class BoardHandler:
             TransientError: The store does not answer.
         """
         state, effects = Board(workspace), Effects()
-        for entry in await self._log.entries(board_key(workspace, board)):
+        async for entry in self._entries(board_key(workspace, board)):
             state.apply(entry, effects)
             if len(effects.alerts) + len(effects.wants) + len(effects.unions) >= _CHUNK:
                 await self._effect(workspace, board, {}, effects, rebuilt)
@@ -120,10 +122,18 @@ class BoardHandler:
     async def _folded(self, workspace: str, key: str) -> Board:
         board = Board(workspace)
         forgotten = Effects()
-        for entry in await self._log.entries(key):
+        async for entry in self._entries(key):
             board.apply(entry, forgotten)
             forgotten = Effects()
         return board
+
+    async def _entries(self, key: str) -> AsyncIterator[Entry]:
+        """Read a board's log in portions, so that a long one costs no more memory than what is folded from it."""
+        after = 0
+        while portion := await self._log.entries(key, after, _PORTION):
+            for entry in portion:
+                yield entry
+            after = portion[-1].sequence
 
     async def _remember(self, workspace: str, board: str, entries: dict[int, Entry], effects: Effects) -> list[Row]:
         """Store what *entries* bring about, then the entries; return the rows that are published with them."""

@@ -25,7 +25,7 @@ log = get_logger(__name__)
 
 _CHUNK = 50
 """So many messages are sent before the ledger is written: what a crash may repeat, under the same id."""
-_LETTER_ALERTS = 100
+_LETTER_ALERTS = 20
 """So many alerts one message tells of at most."""
 
 
