@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from services.console.commands import deadletters, ideas, people, publish, replay, schemas, segments, stack, topics, trying
+from services.console.commands import deadletters, ideas, people, publish, releases, replay, schemas, segments, stack, topics, trying
 
 app = typer.Typer(
     name="groundswell",
@@ -18,6 +18,7 @@ app.command("up")(stack.up)
 app.command("publish")(publish.publish)
 app.command("lag")(topics.lag)
 app.command("replay")(replay.replay)
+app.command("releases")(releases.releases)
 app.command("try")(trying.try_file)
 app.add_typer(ideas.app, name="ideas")
 app.add_typer(people.app, name="people")

@@ -108,8 +108,8 @@ async def test_words_and_titles_are_let_go(store: Store) -> None:
     for titles in ({"her words"}, set()):
         assert set(await store.forget_words(BOARD, [2, 9], [1, 9])) == titles
     assert await store.quotes(BOARD, [1, 2, 3]) == {2: "", 3: "others"}
-    assert await store.entries(BOARD) == [replace(opened, title=None), entry(2, person_id="p"), entry(3)]
-    assert await store.entries("lumora/other") == [opened, entry(2)]
+    assert await store.entries(BOARD, 0, 100) == [replace(opened, title=None), entry(2, person_id="p"), entry(3)]
+    assert await store.entries("lumora/other", 0, 100) == [opened, entry(2)]
 
 
 async def test_rows_stop_quoting_and_are_renamed(store: Store) -> None:
