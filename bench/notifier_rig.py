@@ -114,7 +114,7 @@ class Rig:
     def messages(self, count: int) -> Sequence[Message]:
         """Return so many messages like those that are sent."""
         return [
-            self._channel.compose(Letter(letter_id((alert,)), self._address(number), (alert,)))
+            self._channel.compose(Letter(letter_id((alert,)), self._address(number), (alert,), self._clock.now()))
             for number, alert in enumerate(self._alert(number) for number in range(count))
         ]
 
