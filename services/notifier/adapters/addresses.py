@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from functools import lru_cache
 from socket import AddressFamily
 from typing import TypeAlias
 from urllib.parse import SplitResult, urlsplit
@@ -27,6 +28,7 @@ class ForbiddenAddressError(OSError):
     """A host is, or resolves to, an address that messages must not go to; the message names neither."""
 
 
+@lru_cache(maxsize=1024)  # asked four times a message
 def web_address(url: str, *, plain: bool = False) -> SplitResult | None:
     """Return *url* taken apart if a message can be posted there: https (http too where *plain*), a host, no login, one line."""
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:

@@ -125,7 +125,7 @@ class Post:
 
     def _judged(self, parcel: Parcel, row: Row, delivery: Delivery, now: Micros) -> Change:
         old = _on_its_way(row)
-        tried = replace(begun(old, parcel.road.channel, parcel.letter.id), trying=row.trying)
+        tried = replace(old, channel=parcel.road.channel, letter=parcel.letter.id)
         verdict = verdict_of(old, "deferred", "", parcel.origin, now, road=parcel.road)
         match delivery:
             case Accepted():
