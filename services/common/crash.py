@@ -6,7 +6,7 @@ fault in native code) cannot before it is suspected, and is known by what it hel
 position, and not let go of in between.
 
 So a deadly record among *n* of its partition in hand kills a worker once in its batch (twice where it leaves no word), once for each time
-that *n* can be cut until one is left (⌈log₈ n⌉, three for a full batch of 500), and three times alone.
+that *n* has to be cut until eight or fewer are left (twice for a full batch of 500), and three times alone.
 """
 
 from __future__ import annotations
@@ -74,11 +74,12 @@ def marks_for(records: Iterable[Record], known: Mapping[Partition, CrashMark]) -
 def runs_of(records: Iterable[Record], marks: Mapping[Partition, CrashMark]) -> tuple[list[list[Record]], list[Record]]:
     """Return the runs in which what *marks* suspect of *records* is taken, and the other records.
 
-    A record that is all that is left of its range makes a run of its own; parts of several partitions make one together. So every run
-    is smaller than what died, in each of its partitions, or is a single record.
+    Where eight records or fewer are left of a range, each makes a run of its own; larger parts of several partitions make one together. So
+    every run is smaller than what died, in each of its partitions, or is a single record.
     """
-    alone: list[list[Record]] = []
+    first: list[list[Record]] = []
     parts: list[list[list[Record]]] = []
+    last: list[list[Record]] = []
     others: list[Record] = []
     by_place: defaultdict[Partition, list[Record]] = defaultdict(list)
     for record in records:
@@ -89,15 +90,18 @@ def runs_of(records: Iterable[Record], marks: Mapping[Partition, CrashMark]) -> 
         inner = [record for record in column if record.offset <= end]
         outer = [record for record in column if end < record.offset <= until]
         others += column[len(inner) + len(outer) :]
-        if len(inner) == 1:
-            alone.append(inner)
-            inner = []
-        parts.append([*_cut(inner), *_cut(outer)])
-    return [*alone, *([*chain(*run)] for run in zip_longest(*parts, fillvalue=[]))], others
+        together = []
+        for part, alone in ((inner, first), (outer, last)):
+            if len(part) <= PARTS:
+                alone += [[record] for record in part]
+            else:
+                together += _cut(part)
+        parts.append(together)
+    return [*first, *([*chain(*run)] for run in zip_longest(*parts, fillvalue=[])), *last], others
 
 
 def _cut(records: list[Record]) -> list[list[Record]]:
-    size = max(-(-len(records) // PARTS), 1)
+    size = -(-len(records) // PARTS)
     return [records[first : first + size] for first in range(0, len(records), size)]
 
 

@@ -174,14 +174,14 @@ def test_marks_count_deaths_only_at_a_record_alone() -> None:
     assert marks_for(_in_hand(t=[5, 6]), known) == [CrashMark("t", 0, 5, 6, 20, 0)]
 
 
-def test_what_is_suspected_is_cut_into_eight_and_who_is_cornered_goes_alone() -> None:
+def test_what_is_suspected_is_cut_into_eight_and_few_go_one_by_one() -> None:
     marks = {("t", 0): CrashMark("t", 0, 10, 25, 40, 0), ("u", 0): CrashMark("u", 0, 7, 7, 9, 2)}
     runs, others = runs_of(_in_hand(t=[*range(10, 42)], u=[7, 8, 9], v=[1]), marks)
     assert [[(r.topic, r.offset) for r in run] for run in runs] == [
         [("u", 7)],
-        [("t", 10), ("t", 11), ("u", 8)],
-        [("t", 12), ("t", 13), ("u", 9)],
-        *[[("t", 10 + 2 * pair), ("t", 11 + 2 * pair)] for pair in range(2, 15)],
+        *[[("t", 10 + 2 * pair), ("t", 11 + 2 * pair)] for pair in range(15)],
         [("t", 40)],
+        [("u", 8)],
+        [("u", 9)],
     ]
     assert others == _in_hand(t=[41], v=[1])
