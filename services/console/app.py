@@ -4,7 +4,20 @@ from __future__ import annotations
 
 import typer
 
-from services.console.commands import deadletters, ideas, people, publish, releases, replay, schemas, segments, stack, topics, trying
+from services.console.commands import (
+    deadletters,
+    ideas,
+    notify,
+    people,
+    publish,
+    releases,
+    replay,
+    schemas,
+    segments,
+    stack,
+    topics,
+    trying,
+)
 
 app = typer.Typer(
     name="groundswell",
@@ -23,6 +36,7 @@ app.command("try")(trying.try_file)
 app.add_typer(ideas.app, name="ideas")
 app.add_typer(people.app, name="people")
 app.add_typer(segments.app, name="segments")
+app.add_typer(notify.app, name="notify")
 app.add_typer(deadletters.app, name="deadletters")
 app.add_typer(topics.app, name="topics")
 app.add_typer(schemas.app, name="schemas")

@@ -26,7 +26,7 @@ State: TypeAlias = Literal[
     "pending", "sent", "delivered", "bounced", "deferred", "failed", "opted_out", "unreachable", "already_told", "suppressed"
 ]
 TOLD: tuple[State, ...] = ("sent", "delivered")
-_FINAL: tuple[State, ...] = ("sent", "delivered", "bounced", "failed", "opted_out", "unreachable", "already_told", "suppressed")
+FINAL: tuple[State, ...] = ("sent", "delivered", "bounced", "failed", "opted_out", "unreachable", "already_told", "suppressed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,7 @@ def recalled(row: Row, outcome: NotificationOutcome, origin: str) -> Row:
     if outcome.attempt <= row.attempt:
         return row
     verdict = Verdict(
-        outcome=next((state for state in _FINAL if state == outcome.outcome), "deferred"),
+        outcome=next((state for state in FINAL if state == outcome.outcome), "deferred"),
         reason=outcome.reason,
         attempt=outcome.attempt,
         at=outcome.occurred_at,

@@ -85,6 +85,26 @@ def decide(row: Row, human: Human, others: Sequence[Row], means: Means, now: Mic
     return _in_good_manners(row, road, human, means, now)
 
 
+def about_the_same(row: Row, human: Human, families: Mapping[str, str], *, tell_again: bool) -> list[Row]:
+    """Return the other rows by which *human* hears of the same thing as by *row*.
+
+    Args:
+        row: One of theirs.
+        human: All of whose rows are looked at.
+        families: The family of each of their ideas.
+        tell_again: Whether each release of a status is told of, so that another one is another thing.
+    """
+    mine = row.alert
+    return [
+        other
+        for other in human.rows
+        if other.alert_id != row.alert_id
+        and other.alert.status == mine.status
+        and (other.alert.release_id == mine.release_id or not tell_again)
+        and families[other.alert.idea_id] == families[mine.idea_id]
+    ]
+
+
 def _moot(row: Row, human: Human, others: Sequence[Row]) -> Silence | None:
     """Return why nothing is said, whatever the channel, or None."""
     if human.audience.erased:

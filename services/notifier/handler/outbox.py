@@ -16,7 +16,7 @@ from services.common.records import Output, Received
 from services.notifier.domain.audience import Audience
 from services.notifier.domain.ledger import HELD, TOLD, Row, deferred, outcome_of, settled
 from services.notifier.domain.pace import Limits, Pace
-from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, decide
+from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, about_the_same, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.handler.post import Change, Parcel, Post, verdict_of
 from services.notifier.ports import Channel, LedgerStore, OutcomeCounter, Store, Unrenderable
@@ -182,7 +182,8 @@ class OutboxHandler:
         return {place: self._emitted([new for _, new in some], parcels.get(place)) for place, some in changes.items()}
 
     def _step(self, row: Row, human: Human, desk: _Desk, now: Micros) -> Step:
-        return decide(row, human, self._others(row, human, desk), self._means, now)
+        others = about_the_same(row, human, desk.families, tell_again=self._manner.tell_again)
+        return decide(row, human, others, self._means, now)
 
     def _paced(self, job: _Job, step: Step, now: Micros) -> Step:
         """Return *step*, or until when it has to wait for its place among all messages."""
@@ -217,18 +218,6 @@ class OutboxHandler:
             if len(found) < _LETTER_ALERTS and not row.trying and self._step(row, job.human, desk, now) == road:
                 found.append(row)
         return found
-
-    def _others(self, row: Row, human: Human, desk: _Desk) -> list[Row]:
-        """Return the other rows by which the same human hears of the same thing."""
-        mine, families = row.alert, desk.families
-        return [
-            other
-            for other in human.rows
-            if other.alert_id != row.alert_id
-            and other.alert.status == mine.status
-            and (other.alert.release_id == mine.release_id or not self._manner.tell_again)
-            and families[other.alert.idea_id] == families[mine.idea_id]
-        ]
 
     def _again(self, row: Row, origin: str, desk: _Desk) -> tuple[Output, ...]:
         """Return what was published when *row* was acted on by the record *origin*, and all that was said since of those rows."""

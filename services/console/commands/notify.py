@@ -1,0 +1,96 @@
+"""``groundswell notify``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Annotated, Any
+
+import typer
+
+from services.console.cluster import Cluster
+from services.console.context import AsJson, Bootstrap, Workspace, codec, on_cluster
+from services.console.notifying import Preview, previewed, readable, said
+from services.console.show import console, print_json, short, table
+from services.notifier.domain.telling import Send
+from services.notifier.offline import TOPICS, Foreseen, Release
+
+app = typer.Typer(help="What people are told.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """What people are told."""
+
+
+@app.command("preview")
+def preview(
+    idea: Annotated[str, typer.Argument(help="An idea's id, or how its last part begins.")],
+    *,
+    person: Annotated[str | None, typer.Option(help="Show what this person would be sent, or why nothing.")] = None,
+    status: Annotated[str, typer.Option(help="The status that would be said of it.")] = "shipped",
+    release_name: Annotated[str | None, typer.Option(help="As the message would name it.")] = None,
+    release_url: Annotated[str | None, typer.Option(help="Where it is told of.")] = None,
+    reason: Annotated[str | None, typer.Option(help="Of the status.")] = None,
+    test_to: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Send one of the mails to this address, and to nobody else.")
+    ] = None,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say who would hear of IDEA, who not, and why; write nothing to any topic.
+
+    Foreseen by the notifier's own code, with the notifier's own settings (GROUNDSWELL_NOTIFICATIONS_FILE and the others), on what the
+    topics say now. Where people were told of the status already, what became of it is shown instead.
+    """
+    release = Release(status, name=release_name, url=release_url, reason=reason)
+
+    async def work(cluster: Cluster) -> None:
+        schemas = codec()
+        records = await cluster.read(TOPICS)
+        async with previewed(schemas, records, workspace, idea, release) as found:
+            await _show(found, person, test_to, as_json=as_json)
+
+    on_cluster(bootstrap, work)
+
+
+async def _show(found: Preview, person: str | None, test_to: str | None, *, as_json: bool) -> None:
+    chosen = _chosen(found, person)
+    tested = None if test_to is None or chosen is None else said(await found.send_to(chosen, test_to))
+    text = None if chosen is None else _text(found, chosen)
+    if as_json:
+        print_json(
+            {
+                "idea": found.idea_id,
+                "outcomes": Counter(one.outcome for one in found.foreseen),
+                "people": [_row(one) for one in found.foreseen] if person is None else [_row(chosen)] if chosen else [],
+                "message": text,
+                "test": tested,
+            }
+        )
+        return
+    out = console()
+    if person is None:
+        rows = [(short(one.row.alert.person_id), one.outcome, one.reason) for one in found.foreseen]
+        out.print(table(f"Who asked for {short(found.idea_id)}", ["person", "outcome", "how, or why not"], rows))
+        out.print(", ".join(f"{count} {outcome}" for outcome, count in Counter(one.outcome for one in found.foreseen).items()) or "nobody")
+    if chosen is not None:
+        out.print(f"\n{short(chosen.row.alert.person_id)}: {chosen.outcome}, {chosen.reason}")
+        out.print(f"\n{text}" if text else "", markup=False)
+    if tested is not None:
+        out.print(f"test: {tested}", markup=False)
+
+
+def _chosen(found: Preview, person: str | None) -> Foreseen | None:
+    """Return whose message is shown: that of *person*, else the first that would be sent, else the first."""
+    if person is not None:
+        return found.of(person)
+    return next((one for one in found.foreseen if isinstance(one.step, Send)), next(iter(found.foreseen), None))
+
+
+def _text(found: Preview, one: Foreseen) -> str | None:
+    return readable(*found.letter(one)) if isinstance(one.step, Send) else None
+
+
+def _row(one: Foreseen) -> dict[str, Any]:
+    return {"person": one.row.alert.person_id, "outcome": one.outcome, "reason": one.reason, "quote": one.row.alert.quote}
