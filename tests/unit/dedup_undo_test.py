@@ -126,3 +126,21 @@ def test_what_never_did_anything_here_cannot_be_undone() -> None:
         assert [made.type for made in table.order("undo", idea_id=min(table.board.ideas), **wish)] == ["refused"]
         refusal = table.log[-1].event_id
         assert [made.type for made in table.order("undo", idea_id=min(table.board.ideas), undone_event_id=refusal)] == ["refused"]
+
+
+def test_an_undoing_brings_no_erased_words_back() -> None:
+    for erased_first in (True, False):
+        table = Table()
+        idea, state = next((name, state) for name, state in table.board.ideas.items() if state.titled_by)
+        person, words = state.titled_by or "", state.title
+        table.order("rename", idea_id=idea, title="Human")
+        event = table.log[-1].event_id
+        if erased_first:
+            table.order("erase", person_id=person)
+            _undo(table, event)
+        else:
+            _undo(table, event)
+            assert (words, person) == (table.board.ideas[idea].title, table.board.ideas[idea].titled_by)
+            table.order("erase", person_id=person)
+
+        assert table.board.ideas[idea].title not in ("Human", words)
