@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 import orjson
 
@@ -54,11 +54,15 @@ def apply(state: PersonState, received: PersonInput, world: World) -> list[Fact]
         return facts or None
     before = _Before(state)
     as_of = max(happened_at(received), state.evaluated_at)
-    facts += _catch_up(state, world, as_of)
-    state.position += 1
-    if not isinstance(received, DueMoment):
+    if _says_where_alone(received):
+        state.position += 1
         take_in(state, received)
-        facts += _evaluated(state, world, _why(received, as_of))
+    else:
+        facts += _catch_up(state, world, as_of)
+        state.position += 1
+        if not isinstance(received, DueMoment):
+            take_in(state, received)
+            facts += _evaluated(state, world, _why(received, as_of))
     cause_id = getattr(received, "event_id", None) or getattr(received, "work_id", None) or f"{state.person_id}/{state.position}"
     facts += before.news(state, Cause(state.workspace, cause_id, as_of), _told(received))
     return facts
@@ -193,6 +197,14 @@ def _row(state: PersonState, facts: Facts, previous: Mapping[str, str] | None, w
         evaluated_at=state.evaluated_at,
         account_id=facts.profile.account_id,
     )
+
+
+def _says_where_alone(received: PersonInput) -> TypeGuard[SegmenterWork]:
+    """Tell whether an input only says on which board the person asks: then no membership is looked at, as of whatever moment.
+
+    When a board's news comes has nothing to do with the person's own order, so no transition's moment may depend on it.
+    """
+    return isinstance(received, SegmenterWork) and received.type == "person_on_board" and "wishes" not in state_of(received)
 
 
 def _told(received: PersonInput) -> dict[str, int]:
