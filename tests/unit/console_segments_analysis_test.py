@@ -141,7 +141,7 @@ def test_generated_personas_have_name_size_jobs_pains_gains_and_quotes(plan: Sch
     assert enterprise.pains
     assert enterprise.gains == [] == free.pains
     assert free.gains
-    assert "words" in enterprise.quotes[0]
+    assert enterprise.quotes[0].startswith("“We cannot use it without single sign-on” (mail, ")
     assert any("role == 'admin': 100%, of the others 0%" in trait for trait in enterprise.traits) or enterprise.traits
 
 

@@ -67,13 +67,26 @@ def _said() -> list[Event]:
     for number in range(80):
         wanted = "sso" if number % 16 < 8 and number % 3 else chance.choice(["dark", "pdf", "timer"])
         rating = 2.0 if number % 16 < 8 else 9.0
-        said.append(board.link(f"f{number:03}", person(number), wanted, START + DAY, rating=rating))
-    said.append(board.link("f900", person(0), "rare", START + DAY, rating=3.0))
+        text = "We cannot use it without single sign-on" if number % 16 < 8 else f"I love this, it is great; could we have {wanted}?"
+        said.append(_link(board, f"f{number:03}", number, wanted, rating, text))
+    said.append(_link(board, "f900", 0, "rare", 3.0, "Seltener Wunsch"))
     return said
+
+
+def _link(board: Board, feedback: str, number: int, idea: str, rating: float, text: str) -> Event:  # noqa: PLR0917 - one row of the story
+    return board.decide(
+        "linked", START + DAY, feedback_id=feedback, person_id=person(number), idea_id=idea, text=text, source="mail", external_id="x",
+        rating=rating,
+    )  # fmt: skip
 
 
 async def eighty(definition: Definition) -> Evidence:
     """Return what a reader of the topics knows of those 80 people, 60 days later, under *definition*."""
+    return read(await lived(definition))
+
+
+async def lived(definition: Definition) -> Segmenter:
+    """Return a segmenter that has heard all of it, 60 days later."""
     segmenter = Segmenter(definition)
     people, said = history()
     segmenter.publish(*people)
@@ -83,7 +96,7 @@ async def eighty(definition: Definition) -> Evidence:
     segmenter.clock.moment = END
     await segmenter.ticks()
     await segmenter.drain()
-    return read(segmenter)
+    return segmenter
 
 
 def read(segmenter: Segmenter) -> Evidence:

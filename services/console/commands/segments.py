@@ -15,12 +15,14 @@ from services.console.commands.analysis import analyse
 from services.console.context import AsJson, Bootstrap, Workspace
 from services.console.failures import reported
 from services.console.segments.asking import DATES, asked, micros, needing_extra, opened, written
+from services.console.segments.difference import differences, read_plain
 from services.console.segments.evidence import Evidence
 from services.console.segments.page.report import html_report
 from services.console.segments.preview import preview
 from services.console.segments.printing import (
     matrix_json,
     preview_json,
+    print_differences,
     print_discovery,
     print_memberships,
     print_migration,
@@ -64,18 +66,22 @@ def check(file: _File = None, as_json: AsJson = False) -> None:
 @app.command("preview")
 def preview_file(
     file: Annotated[Path, typer.Argument(metavar="NEW.yaml", help="The definition to come.")],
+    old: Annotated[Path | None, typer.Option("--old", metavar="FILE", help="The one before; else as for `check`.")] = None,
     workspace: Workspace = "lumora",
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say who would move where under a new definition, with sizes and demand before and after; nothing is changed."""
+    """Say what a new definition says otherwise, who would move where, and sizes and demand before and after; nothing is changed."""
     definition, _ = opened(file)
+    before, path = opened(old)
+    told = differences(read_plain(path), read_plain(file))
     evidence = asked(bootstrap, workspace)
     found = preview(evidence, definition, SystemClock().now())
-    if not as_json:
-        print_preview(found, evidence.titles)
+    if as_json:
+        print_json({"old": str(path), "differences": told, **preview_json(found)})
         return
-    print_json(preview_json(found))
+    print_differences(path, before.version, told, found.versions)
+    print_preview(found, evidence.titles)
 
 
 @app.command("at")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -20,6 +21,17 @@ from services.segmenter.domain.tally import Cell
 
 if TYPE_CHECKING:
     from services.console.segments.discovery import Discovery
+
+
+def print_differences(path: Path, version: str, told: Sequence[str], in_force: Mapping[str, int]) -> None:
+    """Print what a new definition says otherwise than the one in *path*, and whether that one is in force at all."""
+    out = console()
+    out.print(f"Against {path}, version {version}:" if told else f"It says what {path} says.", markup=False)
+    for sentence in told:
+        out.print(f"- {sentence}", markup=False)
+    if in_force and version not in in_force:
+        held = ", ".join(sorted(in_force))
+        out.print(f"look at {path}: in force is version {held}, so that file is not what was rolled out (--old names it)", markup=False)
 
 
 def print_preview(found: Preview, titles: Mapping[str, str]) -> None:
