@@ -56,7 +56,8 @@ def test_any_traits_make_columns_of_numbers_whose_conditions_are_rules(traits: l
     assert not np.isinf(rows).any()
     for column in columns:
         for above in (True, False):
-            compiled(column.condition(0.5, above=above), Terms(Settings()))
+            for threshold in (0.5, column.below + 0.5):
+                compiled(column.condition(threshold, above=above), Terms(Settings()))
 
 
 def test_a_field_of_several_types_has_columns_for_each() -> None:
@@ -91,9 +92,25 @@ def test_missing_values_do_not_hide_groups_and_are_no_group_of_zeros(tmp_path: P
     path.write_text(found.draft())
     named = load_definition(path)
     crowd = humans(evidence)
-    rows = clustered(np.column_stack([column.scaled for column in features(crowd, START)]), 5)
+    columns = [column for column in features(crowd, START) if not column.is_presence]
+    rows = clustered(matrix_of(len(crowd), columns, scaled=True), 5)
     assert adjusted_rand_score(group, rows.labels) > 0.7
     assert {rule.segment for rule in named.schemes[0].rules} == {persona.name for persona in found.personas}
+
+
+def test_to_be_unknown_makes_nobody_alike() -> None:
+    chance = random.Random(9)
+    traits = [
+        {"seats": chance.randrange(50), "hours": chance.randrange(50)} if n % 4 else {"hours": chance.randrange(50)} for n in range(200)
+    ]
+    assert discover(people(traits), START, most=4).best is None
+
+
+def test_what_is_not_known_is_asked_for_by_has_and_not_by_a_number() -> None:
+    column = next(c for c in features(humans(people([{"seats": n} if n % 2 else {} for n in range(60)])), START) if c.kind == "number")
+    assert column.condition(column.below + 0.5, above=False) == "!(has(person.traits.seats))"
+    assert column.condition(column.below + 0.5, above=True) == "has(person.traits.seats)"
+    assert column.condition(30.5, above=False) == "person.traits.seats <= 30"
 
 
 def test_clusters_are_chosen_on_people_that_they_have_not_seen() -> None:

@@ -73,7 +73,7 @@ def discover(evidence: Evidence, as_of: Micros, most: int = 8) -> Discovery:
     people = [human for human in evidence.population.humans.values() if human.is_known]
     columns = features(people, as_of)
     rows = matrix_of(len(people), columns)
-    found = clustered(np.column_stack([column.scaled for column in columns]) if columns else rows, most)
+    found = clustered(matrix_of(len(people), [column for column in columns if not column.is_presence], scaled=True), most)
     personas = []
     if found.best is not None:
         personas = [_persona(evidence, people, columns, rows, found, label, as_of) for label in range(found.best.clusters)]
@@ -110,7 +110,7 @@ def _described(
     columns: Sequence[Feature],
 ) -> str:
     """Return the conditions of the leaf of a small tree that holds most of the cluster."""
-    filled = np.where(np.isnan(rows), -1.0, rows)
+    filled = np.where(np.isnan(rows), [column.below for column in columns], rows)
     fitted = DecisionTreeClassifier(max_depth=_DEPTH, class_weight="balanced", random_state=0).fit(filled[seen], inside[seen])
     leaves = Counter(fitted.apply(filled[seen & inside]).tolist())
     if not leaves:

@@ -44,6 +44,15 @@ class Feature:
     """A number for each of the people, or 1 and 0; NaN where nothing is known."""
     is_whole: bool = False
     equals: str | bool | None = None
+    known: str | None = None
+    """In CEL, whether anything is known where this tells nothing; None where it always tells, or CEL cannot ask."""
+    is_presence: bool = False
+    """Whether it says only that something is known: that describes people, but makes nobody alike."""
+
+    @property
+    def below(self) -> float:
+        """A number below all that are known, which stands in for what is not."""
+        return float(np.nanmin(self.column)) - 1
 
     @property
     def title(self) -> str:
@@ -57,6 +66,8 @@ class Feature:
 
     def condition(self, threshold: float, *, above: bool) -> str:
         """Return the CEL of lying above a threshold, or not above it."""
+        if self.known is not None and threshold < self.below + 1:
+            return self.known if above else f"!({self.known})"
         if self.kind == "is":
             return f"{self.expression} {'==' if above else '!='} {orjson.dumps(self.equals).decode()}"
         if self.is_whole:
@@ -77,9 +88,9 @@ def features(people: Sequence[Human], as_of: Micros) -> list[Feature]:
     return [feature for feature in found if _varies(feature.column)]
 
 
-def matrix_of(people: int, columns: Sequence[Feature]) -> Matrix:
+def matrix_of(people: int, columns: Sequence[Feature], *, scaled: bool = False) -> Matrix:
     """Return a row for each of so many people, a column a feature; NaN where nothing is known."""
-    return np.column_stack([feature.column for feature in columns]) if columns else np.empty((people, 0))
+    return np.column_stack([feature.scaled if scaled else feature.column for feature in columns]) if columns else np.empty((people, 0))
 
 
 def _varies(column: Column) -> bool:
@@ -98,10 +109,11 @@ def _of_values(path: str, values: Sequence[Any]) -> Iterator[Feature]:
     if any(number is not None for number in numbers):
         is_whole = all(isinstance(number, int) for number in numbers if number is not None)
         column = np.array([np.nan if number is None else number for number in numbers], dtype=np.float64)
-        yield Feature(path, "number", np.where(np.isfinite(column), column, np.nan), is_whole=is_whole)
+        known = None if path.endswith("]") else f"has({path})"  # has() takes fields only
+        yield Feature(path, "number", np.where(np.isfinite(column), column, np.nan), is_whole=is_whole, known=known)
         lacking = float(np.isnan(column).mean())
-        if _COMMON <= lacking <= 1 - _COMMON and not path.endswith("]"):  # has() takes fields only
-            yield Feature(f"has({path})", "is", (~np.isnan(column)).astype(np.float64), equals=True)
+        if _COMMON <= lacking <= 1 - _COMMON and known is not None:
+            yield Feature(known, "is", (~np.isnan(column)).astype(np.float64), equals=True, is_presence=True)
     texts = Counter(value for value in values if isinstance(value, str))
     flags: list[str | bool] = [True] if any(isinstance(value, bool) for value in values) else []
     common = [text for text, count in texts.most_common(_MOST_VALUES) if count >= _COMMON * len(values)]
@@ -125,4 +137,4 @@ def _behaviour(people: Sequence[Human], described: Sequence[Mapping[str, Any]], 
     for expression, term in terms:
         values = [term.value(subject, as_of) for subject in subjects]
         column = np.array([np.nan if value is None else value for value in values], dtype=np.float64)
-        yield Feature(expression, "number", column, is_whole=True)
+        yield Feature(expression, "number", column, is_whole=True, known='activity.count("*") >= 1')
