@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
+from services.common.clock import SystemClock
 from services.common.codec import Codec
 from services.common.mongo import MongoStore
 from services.common.ports import Route
@@ -18,6 +19,8 @@ from services.ingest.adapters.http_intake import HttpIntake
 from services.ingest.adapters.kafka_intake import open_publisher
 from services.ingest.adapters.mongo import MongoMemory
 from services.ingest.adapters.sqlite import SCHEMA, SqliteMemory
+from services.ingest.adapters.unsubscribe_page import TOPIC as WISHES
+from services.ingest.adapters.unsubscribe_page import UnsubscribePage
 from services.ingest.channels import Channels
 from services.ingest.decoding import decoders
 from services.ingest.domain.inputs import Input
@@ -36,13 +39,22 @@ def routes(memory: Memory, codec: Codec, channels: Channels, text_limit: int) ->
     return [Route(topic, decode, handler.handle) for topic, decode in decoders(channels, codec.schemas, text_limit).items()]
 
 
-def create_wire(settings: IngestSettings, channels: Channels, kafka: KafkaSettings, endpoints: Sequence[Endpoint] = ()) -> Wire:
-    """Return what opens ingest's store, and the intake where it has *endpoints*, and hands the routes to the worker."""
+def create_wire(
+    settings: IngestSettings,
+    channels: Channels,
+    kafka: KafkaSettings,
+    endpoints: Sequence[Endpoint] = (),
+    unsubscribing: Sequence[str] = (),
+) -> Wire:
+    """Return what opens ingest's store and hands the routes to the worker.
+
+    The intake comes with it where it has *endpoints*, or secrets by which it knows the links for *unsubscribing*.
+    """
 
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
         async with (
-            _intake(settings, kafka, endpoints, registry),
+            _intake(settings, kafka, endpoints, unsubscribing, registry),
             open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store,
         ):
             recall = EventRecall(store.port, codec)
@@ -53,14 +65,15 @@ def create_wire(settings: IngestSettings, channels: Channels, kafka: KafkaSettin
 
 @asynccontextmanager
 async def _intake(
-    settings: IngestSettings, kafka: KafkaSettings, endpoints: Sequence[Endpoint], registry: CollectorRegistry
+    settings: IngestSettings, kafka: KafkaSettings, endpoints: Sequence[Endpoint], unsubscribing: Sequence[str], registry: CollectorRegistry
 ) -> AsyncIterator[None]:
-    if not endpoints:
+    if not endpoints and not unsubscribing:
         yield
         return
-    topics = sorted({endpoint.spec.topic for endpoint in endpoints})
+    topics = sorted({*(endpoint.spec.topic for endpoint in endpoints), *([WISHES] if unsubscribing else [])})
     async with open_publisher(kafka, topics, wait_seconds=settings.intake_wait_seconds, max_bytes=settings.intake_body_bytes) as publish:
-        server = HttpIntake(settings, endpoints, publish, registry)
+        page = UnsubscribePage(unsubscribing, publish, SystemClock()) if unsubscribing else None
+        server = HttpIntake(settings, endpoints, publish, registry, page=page)
         await server.start()
         try:
             yield

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Protocol, TypeAlias
 
 from services.common.errors import TransientError
 from services.ingest.domain.rows import Binding, Changes, Person, Subject
+
+Publish: TypeAlias = Callable[[str, bytes, bytes], Awaitable[None]]
+"""Takes topic, key and value; returns once the broker has the record. Raises ``TransientError`` where it did not say so in time."""
 
 
 class Contended(TransientError):  # noqa: N818 - a state, not a failure

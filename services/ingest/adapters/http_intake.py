@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 
 import orjson
 from aiohttp import web
@@ -13,9 +13,11 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from services.common.errors import ConfigurationError, TransientError
 from services.common.logs import get_logger
+from services.ingest.adapters.unsubscribe_page import UnsubscribePage
 from services.ingest.domain.intaking import Bucket, Deliveries
 from services.ingest.domain.signatures import delivery_id, verify
 from services.ingest.intake import Endpoint
+from services.ingest.ports import Publish
 from services.ingest.settings import IngestSettings
 
 log = get_logger(__name__)
@@ -24,19 +26,25 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 _STATUS = {"unsigned": 401, "bad_signature": 401, "out_of_window": 401}
 _RETRY_SECONDS = 5
 
-Publish = Callable[[str, bytes, bytes], Awaitable[None]]
-"""Takes topic, key and value; returns once the broker has the record. Raises ``TransientError`` where it did not say so in time."""
-
 
 class HttpIntake:
     """Serves the endpoints. A body that is not accepted is not published, but where the broker's answer is late: that may come twice."""
 
-    def __init__(self, settings: IngestSettings, endpoints: Sequence[Endpoint], publish: Publish, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        settings: IngestSettings,
+        endpoints: Sequence[Endpoint],
+        publish: Publish,
+        registry: CollectorRegistry,
+        *,
+        page: UnsubscribePage | None = None,
+    ) -> None:
         self._settings = settings
         self._endpoints = {endpoint.spec.name: endpoint for endpoint in endpoints}
         self._buckets = {endpoint.spec.name: Bucket(endpoint.spec.rate, endpoint.spec.burst) for endpoint in endpoints}
         self._deliveries = {endpoint.spec.name: Deliveries() for endpoint in endpoints}
         self._publish = publish
+        self._page = page
         self._waiting = 0
         self._requests = Counter(
             "groundswell_intake_requests_total", "Requests to the intake, by outcome.", ("endpoint", "outcome"), registry=registry
@@ -54,6 +62,8 @@ class HttpIntake:
         """
         app = web.Application(client_max_size=self._settings.intake_body_bytes)
         app.router.add_post("/v1/{endpoint}", self._post)
+        if self._page is not None:
+            self._page.add_to(app)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=self._settings.intake_wait_seconds)
         await self._runner.setup()
         host, port = self._settings.intake_host, self._settings.intake_port

@@ -13,7 +13,7 @@ from services.common.deadletter import SPARE_BYTES
 from services.common.errors import ConfigurationError, TransientError
 from services.common.kafka import connection, kafka_errors, partition_of
 from services.common.settings import KafkaSettings
-from services.ingest.adapters.http_intake import Publish
+from services.ingest.ports import Publish
 
 _LINGER_MS = 2
 

@@ -6,7 +6,9 @@ wish becomes a record of ``preferences.raw`` like any other, and is answered onc
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import math
+import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -16,9 +18,13 @@ from services.common.clock import Clock
 from services.common.errors import TransientError
 from services.common.ids import make_id
 from services.common.unsubscribe import PATH, Subscription, read_token
+from services.ingest.domain.intaking import Bucket
+from services.ingest.ports import Publish
 
 TOPIC = "preferences.raw"
 _RETRY_SECONDS = 5
+_RATE, _BURST = 100.0, 200
+"""Wishes a second, on average and at once, over all links."""
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
@@ -36,9 +42,6 @@ _BUTTONS = {
     "all": "No more messages at all",
 }
 
-Publish = Callable[[str, bytes, bytes], Awaitable[None]]
-"""Takes topic, key and value; returns once the broker has the record. Raises ``TransientError`` where it did not say so in time."""
-
 
 class UnsubscribePage:
     """Serves ``/unsubscribe/TOKEN``."""
@@ -47,6 +50,7 @@ class UnsubscribePage:
         self._secrets = secrets
         self._publish = publish
         self._clock = clock
+        self._bucket = Bucket(_RATE, _BURST)
 
     def add_to(self, app: web.Application) -> None:
         """Answer under the page's path."""
@@ -64,6 +68,9 @@ class UnsubscribePage:
         subscription = self._named(request)
         if subscription is None:
             return _unknown()
+        pause = self._bucket.wait(time.monotonic())
+        if pause:
+            return _page(429, "<h1>Not done yet</h1>\n<p>Please try again in a minute.</p>", {"Retry-After": str(math.ceil(pause))})
         given = await request.post()
         wanted = _scopes(subscription).get(str(given.get("scope", "channel" if subscription.channel else "all")))
         if wanted is None:
