@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     found: dict[str, dict[str, Quality]] = {way: {} for way in ways}
     for file in asked.files:
         items = read_board(file)
-        vectors = _encoded(items, encoder, asked.vectors)
+        vectors = encoded(items, encoder, asked.vectors)
         for way, cluster in ways.items():
             found[way][file.stem] = mean([cluster(_shuffled(items, seed), vectors) for seed in range(asked.seeds)])
     for boards in found.values():
@@ -81,7 +81,7 @@ def _shuffled(items: Sequence[Text], seed: int) -> list[Text]:
     return random.Random(seed).sample(items, len(items))
 
 
-def _encoded(items: Sequence[Text], encoder: Encoder, folder: Path | None) -> Vectors:
+def encoded(items: Sequence[Text], encoder: Encoder, folder: Path | None) -> Vectors:
     """Encode each distinct text once, or read what was kept in *folder* for these texts and this model."""
     texts = sorted({item.text for item in items})
     if folder is None:

@@ -31,7 +31,7 @@ from services.dedup.domain.board import Board
 from services.dedup.domain.decide import decide, drafted
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.index import in_units
-from services.dedup.domain.repair import pairs_to_repair
+from services.dedup.domain.repair import repair_of
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.texts import text_key
 from services.dedup.offline import open_encoder
@@ -127,7 +127,7 @@ def _deciding(ideas: int, *, alike: bool) -> list[Row]:
     for number in range(ideas):
         _decide(board, _event(number, f"text {number}"), vectors[number])
     census = _micros(lambda: take_census(board.index))
-    repair = _micros(lambda: pairs_to_repair(board, board.calibration.threshold, 0.9))
+    repair = _micros(lambda: repair_of(board, board.calibration.threshold, 0.9))
     query = [_micros(partial(board.index.query, in_units(vector), 5)) for vector in vectors[ideas:]]
     new = [(_event(number, f"text {number}"), vectors[number]) for number in range(ideas, ideas + _REPEATS)]
     assign = [_micros(partial(_decide, board, event, vector)) for event, vector in new]

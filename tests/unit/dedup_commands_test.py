@@ -75,7 +75,7 @@ def test_a_similar_text_joins_and_says_why(scene: Scene) -> None:
     entry = scene.say("dark mode please mode dark dark mode", person="eve")
     linked = entry.decisions[0]
 
-    assert (linked.type, linked.method, linked.idea_id, linked.threshold) == ("linked", "semantic", idea_name(1), 0.64)
+    assert (linked.type, linked.method, linked.idea_id, linked.threshold) == ("linked", "semantic", idea_name(1), 0.69)
     assert (linked.score or 0) >= 0.64
     assert (linked.candidates_json or "").startswith(f'[{{"idea":"{idea_name(1)}","score":{linked.score},"centroid":')
     assert scene.board.links[f"{WORKSPACE}:feedback:1"].event_id in (linked.candidates_json or "")

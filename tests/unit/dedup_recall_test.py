@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -124,7 +125,7 @@ def test_with_another_model_and_threshold_what_was_said_stays(history: Sequence[
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(calibration, "START", 0.3)
-        patch.setattr(calibration, "_CONSTANT", 0.4)
+        patch.setattr(calibration, "FITTED", replace(calibration.FITTED, constant=0.4))
         log = MemoryBoardLog()
         actual = handle_all(handler_on(log, said=_recalled(kept), encoder=FakeEncoder("other")), _batches(records, cuts))
         assert actual == handle_all(handler_on(log, encoder=FakeEncoder("other")), [records])

@@ -50,6 +50,7 @@ class Board:
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
         self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
+        self.merged_by_repair = doubts.merged_by_repair
         self.policy = policy
         """For decisions to come; folding does not ask it."""
         self.index = Index(dimensions)
@@ -72,7 +73,7 @@ class Board:
     @property
     def bands(self) -> Bands:
         """From which scores on it merges and suggests at this moment."""
-        return _bands(self.policy, self.calibration.threshold)
+        return _bands(self.policy, self.calibration.threshold, self.calibration.eager)
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""
@@ -153,12 +154,8 @@ class Board:
                 self._unlink(decision.feedback_id or "")
             case "moved" | "split":
                 self._move(decision.feedback_id or "", idea_id)
-            case "merged":
-                self.merges.join(idea_id, decision.other_idea_id or "")
-                self._touch_merge(idea_id, decision.other_idea_id or "")
-            case "unmerged":
-                self.merges.cut(idea_id)
-                self._touch_merge(idea_id, decision.other_idea_id or "")
+            case "merged" | "unmerged" | "accepted":
+                self._relate(decision.type, idea_id, decision.other_idea_id or "")
             case "renamed":
                 self.ideas[idea_id].title, self.ideas[idea_id].titled_by = decision.title or "", decision.person_id or ""
                 self._touch(idea_id)
@@ -267,7 +264,12 @@ class Board:
             self.index.remove(link.row)
             self.vocabulary.remove(text)
 
-    def _touch_merge(self, child: str, parent: str) -> None:
+    def _relate(self, how: str, child: str, parent: str) -> None:
+        if how == "accepted":
+            for between in self.merges.between(child, parent):
+                self.merged_by_repair.pop(between, None)
+            return
+        self.merges.join(child, parent) if how == "merged" else self.merges.cut(child)
         self._tallies.forget(_FAMILY + child)
         for idea in self.merges.below(child):
             self._change(idea)

@@ -26,8 +26,19 @@ NEVER = 1.01
 BAND = 0.08
 """Scores this far below the threshold are worth a human's question."""
 
-_LEAST = 0.38
-_CONSTANT, _OF_THIRD, _OF_CLOSED, _OF_AROUND = 0.992, -2.148, -0.631, 0.284
+_PULL = 2
+"""Times its own weight: how strongly a pass draws a text towards its neighbours, on boards where things are said again and again."""
+_CROWDED_BELOW = 0.75
+"""Those are the boards whose census gives a lower threshold; on others nothing is drawn."""
+_EAGER = 0.05
+"""On them a text joins at once where it scores so much above the threshold; the rest is left to the next pass, which sees more."""
+_LEVEL, _SLOPE, _AT = 0.66, 0.5, 0.62
+"""On them a pass that asks for a mean cosine of *_LEVEL*, and so much more where the threshold is above *_AT*, gathers best."""
+_MARGIN = 0.03
+"""On others a pass asks for so much more than a single text needs."""
+
+LEAST = 0.38
+"""No threshold is lower."""
 _STEEP_FROM = 0.75
 """From here on boards are tickets: the fit goes up twice as steeply, for a false merge costs them more than a miss."""
 _CLOSED_BEFORE, _WEDGES_BEFORE = 6.0, 60.0
@@ -40,6 +51,9 @@ _DECIMALS = 3
 
 _ANSWERS_KEPT = 100
 _STEPS = range(-25, 46)
+_DOWN = range(-25, 1)
+"""Where things are said again and again a board asks about large ideas, for most is won there: that such a pair is not the same says
+little of the threshold, and boards that took it to heart fell apart."""
 _STEP = 0.01
 _TRUST = 0.1
 """How far answers may move the threshold before they have to be many."""
@@ -67,15 +81,34 @@ class Census:
     """Of the wedges, those whose two ends are neighbours themselves."""
 
 
-def threshold_of(census: Census) -> float:
+@dataclass(frozen=True, slots=True)
+class Coefficients:
+    """Of the three numbers that a census comes to: ``python -m bench.dedup_fit`` finds them."""
+
+    constant: float
+    third: float
+    closed: float
+    around: float
+
+
+FITTED = Coefficients(1.044, -1.99, -0.497, 0.227)
+
+
+def numbers_of(census: Census) -> tuple[float, float, float]:
+    """Return the three numbers: the cosine of the third nearest, the share of wedges that are closed, the logarithm of those around."""
+    closed = (census.closed + _CLOSED_BEFORE) / (census.wedges + _WEDGES_BEFORE)
+    return census.third / 1000, closed, math.log(census.around / census.sampled + 0.02)
+
+
+def threshold_of(census: Census, by: Coefficients | None = None) -> float:
     """Return the threshold that suits a board on which this was counted, rounded: logarithms differ in their last bit by machine."""
     if census.sampled < _FEWEST:
         return START
-    closed = (census.closed + _CLOSED_BEFORE) / (census.wedges + _WEDGES_BEFORE)
-    around = math.log(census.around / census.sampled + 0.02)
-    fit = _CONSTANT + _OF_THIRD * census.third / 1000 + _OF_CLOSED * closed + _OF_AROUND * around
+    by = by or FITTED
+    third, closed, around = numbers_of(census)
+    fit = by.constant + by.third * third + by.closed * closed + by.around * around
     fit += max(fit - _STEEP_FROM, 0.0) + _UNSURE / census.texts**2
-    return round(min(max(fit, _LEAST), NEVER), _DECIMALS)
+    return round(min(max(fit, LEAST), NEVER), _DECIMALS)
 
 
 class Calibration:
@@ -88,6 +121,30 @@ class Calibration:
         """Distinct texts at which the next census is due."""
         self._base = START
         self._answers: list[tuple[float, bool]] = []
+
+    @classmethod
+    def at(cls, threshold: float) -> Calibration:
+        """Return the calibration of a board whose census gave *threshold*."""
+        found = cls()
+        found.threshold = found._base = threshold
+        return found
+
+    @property
+    def pull(self) -> int:
+        """How strongly a pass draws texts towards their neighbours."""
+        return _PULL if self._base < _CROWDED_BELOW else 0
+
+    @property
+    def eager(self) -> float:
+        """How far above the threshold a text must score to join at once."""
+        return _EAGER if self.pull else 0.0
+
+    @property
+    def penalty(self) -> float:
+        """How far the mean cosine that a pass asks for lies above the threshold of a single text."""
+        if self.pull:
+            return round(_LEVEL + _SLOPE * (self._base - _AT) - self._base, _DECIMALS)
+        return _MARGIN
 
     def take(self, census: Census) -> None:
         """Go by *census* from now on."""
@@ -106,11 +163,11 @@ class Calibration:
             self.threshold = self._base
             return
         best, most = 0, -1.0
-        for step in sorted(_STEPS, key=abs):
+        for step in sorted(_DOWN if self.pull else _STEPS, key=abs):
             likely = self._likelihood(step * _STEP)
             if likely > most:
                 best, most = step, likely
-        self.threshold = round(min(max(self._base + best * _STEP, _LEAST), NEVER), _DECIMALS)
+        self.threshold = round(min(max(self._base + best * _STEP, LEAST), NEVER), _DECIMALS)
 
     def _likelihood(self, moved: float) -> float:
         """Return how well the answers go with a threshold so far from the base: sums and quotients only, the same on every machine."""

@@ -20,7 +20,8 @@ from services.dedup.domain.erasing import erase, erased_by
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, in_units
 from services.dedup.domain.proposals import written
-from services.dedup.domain.repair import Pair, pairs_to_repair
+from services.dedup.domain.questions import worth
+from services.dedup.domain.repair import Pair, repair_of
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.split import splits_to_propose
 from services.dedup.domain.texts import text_key, title_of
@@ -110,7 +111,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     """Link the event's text to the idea that it fits; else to *stay*, its own so far, or to a new one."""
     board, event = draft.board, draft.event
     bands = board.bands
-    join = bands.merge
+    join = bands.join
     same = board.wordings.rows(text_key(event.text or ""))
     repeated = _repeated(board, same, event.person_id or "")
     if repeated is not None:
@@ -169,10 +170,14 @@ def _look_over(draft: Draft) -> None:
         return
     draft.calibrate(take_census(board.index))
     bands = board.bands
-    merges, left = pairs_to_repair(board, bands.merge, bands.suggest)
-    for pair in merges:
+    repair = repair_of(board, bands.merge, bands.suggest)
+    for pair in repair.cuts:
+        draft.decide("unmerged", root_id=pair.child, **_repaired(pair, bands.merge))
+    for pair in repair.merges:
         draft.decide("merged", root_id=pair.parent, **_repaired(pair, bands.merge))
-    for pair in _unasked(board, left)[:_QUESTIONS]:
+    unasked = _unasked(board, repair.left)
+    unasked.sort(key=lambda pair: -worth(pair.score - bands.merge, pair.size))
+    for pair in unasked[:_QUESTIONS]:
         draft.decide("suggested", **_repaired(pair, bands.merge))
     for split in splits_to_propose(board, bands.suggest, _SPLITS):
         parts = written(split.leaving, split.staying, split.centroid, split.member)

@@ -23,6 +23,8 @@ class Doubts:
         """Pairs that a human dismissed, unmerged or split: no repair merges them."""
         self.merged_by_hand: dict[str, None] = {}
         """Ideas whose pointers a human made: no split of what they hold together is proposed."""
+        self.merged_by_repair: dict[str, None] = {}
+        """Ideas whose pointers a pass made, and no human confirmed: the next pass may remove them."""
         self.splits: dict[str, tuple[str, ...]] = {}
         """Open proposals: of a root idea, the feedback that would leave it."""
         self.looked_at: dict[str, int] = {}
@@ -60,6 +62,10 @@ class Doubts:
                 self.scores[pair] = decision.score or 0.0
             case "merged" if decision.method == "repair":
                 self.scores[pair] = decision.score or 0.0
+                self.merged_by_repair[pair[0]] = None
+            case "unmerged" if decision.method == "repair":
+                self.scores.pop(pair, None)
+                self.merged_by_repair.pop(pair[0], None)
             case "merged":
                 self.merged_by_hand[pair[0]] = None
                 self.kept_apart.pop(pair, None)
@@ -70,6 +76,7 @@ class Doubts:
                 is_same = decision.type == "accepted"
                 if decision.type == "unmerged":
                     self.merged_by_hand.pop(pair[0], None)
+                    self.merged_by_repair.pop(pair[0], None)
                 if not is_same:
                     self.kept_apart[pair] = None
                 score = self.scores.pop(pair, None)

@@ -99,6 +99,11 @@ class Index:
         units = self._rows.units(rows)
         return units, self._against(units) / texts, self._rows.squares[rows], self._sum_square / (texts * texts)
 
+    def mean(self) -> Floats:
+        """Return the board's running mean, in units."""
+        mean: Floats = self._sum / self._texts
+        return mean
+
     def add(self, slot: int, units: Units) -> int:
         """Add a text to the idea *slot*; return its row."""
         row = self._rows.put(slot, units)

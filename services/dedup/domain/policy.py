@@ -17,10 +17,18 @@ _DECIMALS = 3
 
 @dataclass(frozen=True, slots=True)
 class Bands:
-    """What is done with a text, or an idea, by its score: merged from *merge* on, asked about from *suggest* on, else kept apart."""
+    """What is done by scores: a text joins from *join* on, a pass merges ideas from *merge* on, what scores *suggest* is asked about."""
 
     merge: float
     suggest: float
+
+    eager: float = 0.0
+    """How far above *merge* a text must score to join at once."""
+
+    @property
+    def join(self) -> float:
+        """Return from which score on a text joins at once."""
+        return self.merge if self.merge > 1.0 else min(round(self.merge + self.eager, _DECIMALS), 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +40,15 @@ class Policy:
     auto_merge: bool = True
     """False makes everything a suggestion."""
 
-    def bands(self, calibrated: float) -> Bands:
-        """Return the bands around the threshold *calibrated*, which weighs false merges and misses alike."""
+    def bands(self, calibrated: float, eager: float = 0.0) -> Bands:
+        """Return the bands around the threshold *calibrated*, which weighs false merges and misses alike; see ``Bands`` for *eager*."""
         suggest = round(calibrated - BAND, _DECIMALS)
         if not self.auto_merge:
             return Bands(NEVER, suggest)
         if self.precision is None:
-            return Bands(calibrated, suggest)
+            return Bands(calibrated, suggest, eager)
         merge = round(min(calibrated + _shift(self.precision), NEVER), _DECIMALS)
-        return Bands(merge, min(suggest, round(merge - BAND, _DECIMALS)))
+        return Bands(merge, min(suggest, round(merge - BAND, _DECIMALS)), eager)
 
 
 def _shift(precision: float) -> float:

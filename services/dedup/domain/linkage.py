@@ -1,0 +1,89 @@
+"""Average linkage of groups of texts: the best pair is joined, again and again, while it is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.dedup.domain.index import SCALE, Floats, Integers, Units
+
+Marks = NDArray[np.bool_]
+NEVER_JOINED = -2.0
+"""The score of pairs that are kept apart: below every cosine."""
+_DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The groups of *child* were joined to those of *parent*, the larger side; of equals the older one."""
+
+    child: int
+    parent: int
+    score: float
+
+
+class Linkage:
+    """Groups, numbered oldest first, and how well they fit: the mean cosine of their texts."""
+
+    def __init__(self, units: Units, starts: Integers, counts: Sequence[int], apart: Marks) -> None:
+        """*units* are the groups' vectors, one group after the other from *starts*; *apart* marks pairs that are never joined."""
+        sums = np.add.reduceat(units.astype(np.float64), starts, axis=0)
+        self._dots: Floats = sums @ sums.T  # whole numbers below 2⁵³, so exact in any order
+        self._counts = np.array(counts, np.float64)
+        self._apart = apart
+        self._alive = np.ones(len(counts), np.bool_)
+        self.members: list[list[int]] = [[place] for place in range(len(counts))]
+        """The groups of each cluster, by the number of the one that the others joined."""
+        self.scores = np.vstack([self._row(place) for place in range(len(counts))])
+        """Of each pair of clusters; ``NEVER_JOINED`` where one was joined to another."""
+
+    def steps(self, threshold: float) -> Iterator[Step]:
+        """Join pairs while their score reaches *threshold*."""
+        best, partner = self.scores.max(axis=1), self.scores.argmax(axis=1)
+        while True:
+            one = int(best.argmax())
+            if best[one] < threshold:
+                return
+            child, parent = self.directed(one, int(partner[one]))
+            yield Step(child, parent, float(best[one]))
+            self._join(child, parent)
+            best[child] = NEVER_JOINED
+            stale = np.flatnonzero(self._alive & ((partner == child) | (partner == parent)))
+            best[stale], partner[stale] = self.scores[stale].max(axis=1), self.scores[stale].argmax(axis=1)
+            best[parent], partner[parent] = self.scores[parent].max(), self.scores[parent].argmax()
+            closer = np.flatnonzero(self.scores[parent] > best)
+            best[closer], partner[closer] = self.scores[parent, closer], parent
+
+    def directed(self, one: int, other: int) -> tuple[int, int]:
+        """Return the smaller cluster, of equals the younger one, then the other."""
+        child, parent = sorted((one, other), key=lambda place: (self._counts[place], -place))
+        return child, parent
+
+    def smaller(self, one: int, other: int) -> int:
+        """Return how many texts the smaller one of two clusters has."""
+        return int(min(self._counts[one], self._counts[other]))
+
+    def mean_cosine(self, one: int, other: int) -> float:
+        """Return the mean cosine of two clusters' texts."""
+        return round(float(self._dots[one, other] / (self._counts[one] * self._counts[other] * SCALE * SCALE)), _DECIMALS)
+
+    def _join(self, child: int, parent: int) -> None:
+        self._dots[parent] += self._dots[child]
+        self._dots[:, parent] += self._dots[:, child]
+        self._apart[parent] |= self._apart[child]
+        self._apart[:, parent] = self._apart[parent]
+        self._counts[parent] += self._counts[child]
+        self._alive[child] = False
+        self.members[parent] += self.members[child]
+        self.members[child] = []
+        self.scores[child] = self.scores[:, child] = NEVER_JOINED
+        self.scores[parent] = self.scores[:, parent] = self._row(parent)
+
+    def _row(self, place: int) -> Floats:
+        row: Floats = np.round(self._dots[place] / (self._counts[place] * self._counts * (SCALE * SCALE)), _DECIMALS)
+        row[self._apart[place] | ~self._alive] = NEVER_JOINED
+        row[place] = NEVER_JOINED
+        return row

@@ -1,0 +1,163 @@
+"""A pass gathers as average linkage of drawn texts would, bit for bit whatever the chunks, and takes its own pointers back, only those."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.common.events import Decision
+from services.dedup.domain import families, neighbours
+from services.dedup.domain.board import Board
+from services.dedup.domain.calibration import Calibration
+from services.dedup.domain.decide import decide
+from services.dedup.domain.index import SCALE, Units, in_units
+from services.dedup.domain.linkage import Linkage
+from services.dedup.domain.policy import Policy
+from services.dedup.domain.repair import repair_of
+from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE, FakeEncoder, command, idea_name, submitted
+
+_SEEDS = st.integers(0, 10_000)
+
+
+def _vectors(seed: int, count: int, dimensions: int = 24) -> Units:
+    rng = np.random.default_rng(seed)
+    around = rng.standard_normal((5, dimensions))[rng.integers(5, size=count)] + rng.standard_normal((count, dimensions)) * 0.7
+    units = (around / np.linalg.norm(around, axis=1, keepdims=True)).astype(np.float32) * np.float32(0.999)
+    return np.stack([in_units(one) for one in units])
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=_SEEDS, count=st.integers(1, 30), pull=st.integers(0, 3))
+def test_drawing_follows_its_formula_whatever_the_chunks(seed: int, count: int, pull: int) -> None:
+    units = _vectors(seed, count)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "_CHUNK", 7)
+        in_chunks = neighbours.drawn(units, pull)
+
+    at_once = neighbours.drawn(units, pull)
+
+    assert at_once.tobytes() == in_chunks.tobytes()
+    rows = units.astype(np.float64) / SCALE
+    cosines = rows @ rows.T
+    np.fill_diagonal(cosines, -1)
+    for place, own in enumerate(rows):
+        nearest = np.argsort(-cosines[place], kind="stable")[: min(8, count - 1)]
+        weights = np.maximum(cosines[place, nearest], 0) * pull / max(len(nearest), 1)
+        total = own + weights @ rows[nearest]
+        assert np.allclose(total / np.linalg.norm(total), at_once[place] / np.linalg.norm(at_once[place]), atol=2e-3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=_SEEDS, count=st.integers(2, 16), threshold=st.floats(-0.2, 0.9))
+def test_linkage_joins_the_best_pair_again_and_again(seed: int, count: int, threshold: float) -> None:
+    units = _vectors(seed, count)
+    apart = np.random.default_rng(seed).random((count, count)) < 0.1
+    apart |= apart.T
+    linkage = Linkage(units, np.arange(count), [1] * count, apart.copy())
+    rows = units.astype(np.float64)
+    clusters = {place: [place] for place in range(count)}
+
+    for step in linkage.steps(threshold):
+        scores = {
+            (one, other): round(float((rows[first] @ rows[second].T).mean()) / SCALE**2, 6)
+            for one, first in clusters.items()
+            for other, second in clusters.items()
+            if one < other and not apart[np.ix_(first, second)].any()
+        }
+        assert step.score == pytest.approx(max(scores.values()), abs=2e-6)
+        assert scores[min(step.child, step.parent), max(step.child, step.parent)] == pytest.approx(step.score, abs=2e-6)
+        assert len(clusters[step.child]) <= len(clusters[step.parent])
+        clusters[step.parent] += clusters.pop(step.child)
+
+    assert [sorted(found) for found in linkage.members if found] == [sorted(found) for found in clusters.values()]
+    assert linkage.scores.max() < threshold
+
+
+class _Room:
+    """A board at a threshold of its own, whose passes come when they are asked for."""
+
+    def __init__(self) -> None:
+        self.board = Board(WORKSPACE, BOARDS[0], DIMENSIONS)
+        self.board.calibration.next_at = 10_000
+        self.at(0.99)
+        self._place = 0
+
+    def at(self, threshold: float) -> None:
+        self.board.calibration = Calibration.at(threshold)
+        self.board.calibration.next_at = 10_000
+
+    def say(self, *texts: str) -> list[Decision]:
+        return [made for text in texts for made in self._decide(submitted(self._next(), text, person=f"p{self._place}"))]
+
+    def order(self, name: str, **fields: str) -> list[Decision]:
+        return self._decide(command(self._next(), name, **fields))
+
+    def look_over(self, text: str, monkeypatch: pytest.MonkeyPatch, threshold: float) -> list[tuple[str, str | None, str | None]]:
+        """Let a pass at *threshold* come with the next text."""
+        monkeypatch.setattr("services.dedup.domain.calibration.threshold_of", lambda _census: threshold)
+        self.board.calibration.next_at = 0
+        made = self.say(text)
+        return [(one.type, one.idea_id, one.other_idea_id) for one in made if one.method == "repair" and one.type != "suggested"]
+
+    def _next(self) -> int:
+        self._place += 1
+        return self._place
+
+    def _decide(self, event: object) -> list[Decision]:
+        return list(decide(self.board, event, f"o/0/{self._place}", lambda text: FakeEncoder().encode([text])[0]).decisions)  # type: ignore[arg-type]
+
+
+def test_a_pass_takes_back_the_pointer_of_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    merged = room.look_over("logo", monkeypatch, 0.76)
+    assert merged == [("merged", idea_name(2), idea_name(1))]
+
+    assert room.look_over("zoom", monkeypatch, 0.98) == [("unmerged", idea_name(2), idea_name(1))]
+
+    assert room.board.root_of(idea_name(2)) == idea_name(2)
+    assert (idea_name(2), idea_name(1)) not in room.board.kept_apart
+    assert room.look_over("pdf", monkeypatch, 0.76) == merged
+
+
+@pytest.mark.parametrize("how", ["merge", "accept"])
+def test_a_pass_takes_back_nothing_that_a_human_wished(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    if how == "merge":
+        room.order("merge", idea_id=idea_name(2), other_idea_id=idea_name(1))
+    else:
+        room.board.suggestions[idea_name(2), idea_name(1)] = "open"
+        assert room.look_over("logo", monkeypatch, 0.76) == [("merged", idea_name(2), idea_name(1))]
+        assert [made.type for made in room.order("accept", idea_id=idea_name(2), other_idea_id=idea_name(1))] == ["accepted"]
+
+    assert room.look_over("zoom", monkeypatch, 0.98) == []
+    assert room.board.root_of(idea_name(2)) == idea_name(1)
+
+
+def test_an_owner_who_wants_no_merges_keeps_those_that_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    assert room.look_over("logo", monkeypatch, 0.76) != []
+    room.board.policy = Policy(auto_merge=False)
+
+    assert room.look_over("zoom", monkeypatch, 0.98) == []
+    assert room.board.root_of(idea_name(2)) == idea_name(1)
+
+
+def test_a_pass_is_bounded_and_looks_at_the_largest_and_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "MOST_GROUPS", 4)
+    monkeypatch.setattr(families, "MOST_ROWS", 4)
+    room = _Room()
+    room.at(0.999)
+    room.say("dark mode", "export pdf", "crash", "billing", "logo", "zoom")
+    room.order("merge", idea_id=idea_name(3), other_idea_id=idea_name(2))
+
+    groups = families.groups_of(room.board)
+
+    assert [group.held for group in groups] == [idea_name(place) for place in (1, 2, 5, 6)]
+    assert sum(len(group.rows) for group in groups) <= 4
+    assert groups[1].size == 2
+    assert repair_of(room.board, 1.1, 1.0).merges == []
