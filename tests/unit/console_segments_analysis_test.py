@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -159,6 +160,8 @@ def test_it_prints_and_is_json_and_says_that_nothing_is_a_cause(found: Analysis,
     printed = capsys.readouterr().out
     for text in ("over-represented", "sentiment", "what became of them", "fit", "To be asked about", "Best customers by win", "never one"):
         assert text in printed, text
+    print_analysis(replace(found, worths=[], customers=[]))
+    assert "Ideas by what stands behind them: none" in capsys.readouterr().out
     told = json.loads(json.dumps(analysis_json(found), default=str))
     assert told["schemes"][0]["wishes"][0].keys() >= {"index", "q", "over_represented", "mrr_cents", "title"}
     assert "causes" in told["note"]

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from services.console.segments.analysis.chance import Interval
 from services.console.segments.analysis.customers import KINDS, MEANING, Customer, Kind, best
@@ -30,17 +31,22 @@ def print_analysis(found: Analysis, most: int = 10) -> None:
     out.print(f"{found.mentions:,} mentions of {found.people:,} people, in the segments {moment}.", markup=False)
     for scheme in found.schemes:
         for one in _scheme_tables(scheme, found, most):
-            out.print(one)
+            out.print(_shown(one))
         if found.question.outcomes and not scheme.rates:
             began = day(found.question.since)
             out.print(f"{scheme.scheme}: no membership of {began} was published; --since a later moment, or --by-events", markup=False)
-    out.print(_worth_table("Ideas by what stands behind them", found.worths[:most], found.titles))
+    out.print(_shown(_worth_table("Ideas by what stands behind them", found.worths[:most], found.titles)))
     title = f"To be asked about: {FEW_PEOPLE} people or fewer, of the top quarter by value"
-    out.print(_worth_table(title, low_evidence(found.worths)[:most], found.titles))
+    out.print(_shown(_worth_table(title, low_evidence(found.worths)[:most], found.titles)))
     for kind in KINDS:
-        out.print(_customer_table(kind, best(found.customers, kind, most)))
+        out.print(_shown(_customer_table(kind, best(found.customers, kind, most))))
     out.print("Three scores, never one: a customer may be first in one and last in another.", markup=False)
     out.print(NOTE, markup=False)
+
+
+def _shown(one: Table) -> Table | Text:
+    """Return a table, or in a line that there is nothing in it."""
+    return one if one.row_count else Text(f"{one.title}: none")
 
 
 def _scheme_tables(scheme: SchemeAnalysis, found: Analysis, most: int) -> Iterator[Table]:
