@@ -40,6 +40,12 @@ class FakeMemory:
         self.known: dict[str, Subject] = {}
         self.people: dict[str, Person] = {}
 
+    def forget(self) -> None:
+        """Be as new."""
+        self.bound.clear()
+        self.known.clear()
+        self.people.clear()
+
     async def bindings(self, keys: Collection[str]) -> Mapping[str, Binding]:
         """Return those of *keys* that are bound."""
         return {key: self.bound[key] for key in keys if key in self.bound}
@@ -77,6 +83,7 @@ class Front:
     def __init__(self, memory: Memory | None = None, *, text_limit: int = 20_000, channels: Channels = CHANNELS) -> None:
         self.memory = FakeMemory() if memory is None else memory
         self._routes = {route.topic: route for route in routes(self.memory, CODEC, channels, text_limit)}
+        self.topics = list(self._routes)
 
     async def take(self, records: Sequence[Record]) -> list[Outcome]:
         """Return the outcomes of one batch; each run of records of one topic is one call of the handler, as in the loop."""

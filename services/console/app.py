@@ -8,6 +8,7 @@ from services.console.commands import (
     deadletters,
     ideas,
     notify,
+    channels,
     people,
     publish,
     releases,
@@ -33,6 +34,7 @@ app.command("lag")(topics.lag)
 app.command("replay")(replay.replay)
 app.command("releases")(releases.releases)
 app.command("try")(trying.try_file)
+app.add_typer(channels.app, name="channels")
 app.add_typer(ideas.app, name="ideas")
 app.add_typer(people.app, name="people")
 app.add_typer(segments.app, name="segments")

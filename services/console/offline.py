@@ -66,6 +66,11 @@ class _Persons(dict[str, Person]):
         return Person(key)
 
 
+def empty_ledger() -> Ledger:
+    """Return what ingest knows before anything was read."""
+    return Ledger(_Bindings(), _Subjects(), _Persons())
+
+
 def cluster_file(path: Path, workspace: str, board: str, answers: Path | None = None, asked: int = 0) -> Found:
     """Cluster the texts of *path* as if ``groundswell publish`` had sent it to ``feedback.raw``: the same ids, the same ideas.
 
@@ -107,7 +112,7 @@ def read_answers(path: Path, *, asked: int, texts: int) -> Adviser:
 
 def board_events(path: Path, workspace: str, board: str) -> tuple[list[BoardEvent], list[str]]:
     """Return the board's events that ingest would make of *path*, and ``FILE:LINE: why`` of each row that it would dead-letter."""
-    ledger = Ledger(_Bindings(), _Subjects(), _Persons())
+    ledger = empty_ledger()
     decode = _decoder()
     now = SystemClock().now() // 1000
     events: list[BoardEvent] = []

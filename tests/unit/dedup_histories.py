@@ -24,6 +24,7 @@ _TEXTS = (
 _RATINGS = (None, 4.5, float("nan"), float("inf"))
 _KINDS = (
     *["said"] * 5,
+    "voted",
     *["merge"] * 3,
     *["unmerge"] * 2,
     "joined",
@@ -51,7 +52,8 @@ def _event(place: int, kind: str, one: int, other: int, third: int) -> BoardEven
     idea, second = idea_name(one, board), idea_name(other, board)
     feedback = f"{WORKSPACE}:feedback:{one}"
     match kind:
-        case "said":
+        case "said" | "voted":
+            is_vote = kind == "voted"
             return event_of(
                 place,
                 type="revised" if third % 3 else "submitted",
@@ -59,7 +61,9 @@ def _event(place: int, kind: str, one: int, other: int, third: int) -> BoardEven
                 revision=third % 3,
                 feedback_id=feedback,
                 person_id=_person(other),
-                text=None if third == 19 else _TEXTS[(other + third) % len(_TEXTS)],
+                text="+1" if is_vote else None if third == 19 else _TEXTS[(other + third) % len(_TEXTS)],
+                is_vote=is_vote,
+                parent_id=f"{WORKSPACE}:feedback:{other}" if is_vote else None,
                 rating=_RATINGS[third % 4],
             )
         case "retracted":

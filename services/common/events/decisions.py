@@ -67,7 +67,7 @@ class Decision:
     rating: float | None = None
     method: str | None = None
     """How it was reached: ``exact``, ``semantic``, ``repair``, ``split``, ``command``, ``undo`` (``reason`` is the command's event),
-    ``revision``, ``retraction``."""
+    ``revision``, ``retraction``, ``vote`` (a "+1" says again what its parent says)."""
     score: float | None = None
     threshold: float | None = None
     candidates_json: str | None = None

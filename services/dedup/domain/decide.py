@@ -69,6 +69,8 @@ def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -
     """Return what *event* establishes as far as *board*'s working state goes: what readers are told is drawn up by ``finish``."""
     draft = Draft(board, event, origin)
     match event.type:
+        case "submitted" | "revised" if event.is_vote:
+            _vote(draft)
         case "submitted" | "revised":
             _place(draft, vector_of)
             _look_over(draft)
@@ -105,6 +107,22 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
     else:
         draft.keep(vector / np.float32(SCALE))
         draft.decide("linked", idea_id=former.idea_id, method="revision", vector=vector, **_feedback(event))
+
+
+def _vote(draft: Draft) -> None:
+    """Link a bare "+1" as if it said what its parent says; where the board does not hold the parent, nobody knows what it wants."""
+    board, event = draft.board, draft.event
+    feedback = event.feedback_id or ""
+    if event.revision <= board.revisions.get(feedback, -1):
+        return
+    draft.see(feedback, event.revision)
+    if feedback in board.links:
+        _unlink(draft, feedback, "revision", "revised")
+    parent = board.links.get(event.parent_id or "")
+    if parent is not None:
+        shown = _SAME % (parent.idea_id, parent.event_id)
+        said = _feedback(event) | {"text": board.wordings.text(parent.row)}
+        draft.decide("linked", idea_id=parent.idea_id, method="vote", candidates_json=shown, **said)
 
 
 def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:

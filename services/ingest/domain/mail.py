@@ -12,9 +12,11 @@ from email.utils import parseaddr
 from typing import Any
 
 from services.ingest.domain.faults import fault
+from services.ingest.domain.texts.markup import html_reply_to_text
 
 _LONGEST_HEADER = 16_384
 _MOST_PARTS = 200
+_LONGEST_PAGE = 1_000_000
 _DEEPEST = 20
 _AUTOMATIC = frozenset({"auto-generated", "auto-replied", "auto-notified"})
 _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
@@ -24,8 +26,9 @@ def parse_mail(value: bytes) -> dict[str, Any]:
     """Return the parts of the e-mail *value* that matter, as JSON has them.
 
     ``message_id``, ``date``, ``subject``, ``from``, ``reply_to`` and ``sender`` (``address``, ``name``), ``in_reply_to``, ``thread`` (the
-    message that began it), ``text`` and ``html`` (the first of each that is no attachment), ``is_automatic`` (RFC 3834), ``is_spam``
-    (as a filter before us marked it), ``list_id``. What is absent is None.
+    message that began it), ``text`` and ``html`` (the first of each that is no attachment; without plain text what a reader sees of the
+    HTML, less what it quotes), ``is_automatic`` (RFC 3834), ``is_spam`` (as a filter before us marked it), ``list_id``. What is absent is
+    None.
 
     Raises:
         MalformedRecord: It is no e-mail, or nested too deep to be meant.
@@ -68,7 +71,8 @@ def _bodies(message: Message) -> tuple[str | None, str | None]:
             elif part.get_content_type() in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
                 found.setdefault(part.get_content_type(), _text(part))
         if not below:
-            return found.get("text/plain"), found.get("text/html")
+            text, page = found.get("text/plain"), found.get("text/html")
+            return (html_reply_to_text(page[:_LONGEST_PAGE]) if text is None and page is not None else text), page
         level = below
     raise fault("too_deep", f"parts nested deeper than {_DEEPEST} levels")
 

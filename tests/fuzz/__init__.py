@@ -1,0 +1,1 @@
+"""The coverage-guided fuzzer of what reads outside bytes."""
