@@ -5,10 +5,10 @@ from __future__ import annotations
 import typer
 
 from services.console.commands import (
+    channels,
     deadletters,
     ideas,
     notify,
-    channels,
     people,
     publish,
     releases,

@@ -12,8 +12,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from services.common.definition import read_definition
 from services.common.ids import is_slug
 from services.common.topics import load_topics
-from services.ingest.domain.mapping import FieldMapping, RecordMapping, compile_path
+from services.ingest.domain.mapping import FieldMapping, RecordMapping
 from services.ingest.domain.moments import TimestampFormat
+from services.ingest.domain.paths import compile_path
 from services.ingest.domain.reading import Place
 from services.ingest.domain.texts import Step
 from services.ingest.domain.texts.masking import Mask

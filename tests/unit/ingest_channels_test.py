@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,14 @@ import jmespath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jmespath.exceptions import JMESPathError
 
 from services.common.errors import ConfigurationError
 from services.common.paths import EXAMPLES
 from services.ingest.channels import Channels, load_channels
-from services.ingest.domain.mapping import compile_path
+from services.ingest.domain.paths import compile_path
 from tests.fakes_ingest import Front, raw
+from tests.payloads import payloads
 
 _GOOD = """\
 version: 1
@@ -113,3 +117,41 @@ _BODIES = st.recursive(
 def test_the_short_cut_for_plain_paths_answers_as_jmespath_does(names: list[str], body: Any) -> None:
     expression = ".".join(names)
     assert jmespath.search(expression, body) == compile_path(expression)(body)
+
+
+_OPERANDS = st.sampled_from(
+    ["a", "b", "c", "a.b", "a[0]", "b[-1]", "@", "`0`", "`null`", "'x'", "`[]`", "type(a)", "a[?b]", "a[?b == 'x'].c", "a[*].b"]
+)
+_EXPRESSIONS = st.recursive(
+    _OPERANDS,
+    lambda inner: st.one_of(
+        st.tuples(inner, st.sampled_from(["||", "&&", "==", "!=", "<", "|"]), inner).map(lambda parts: f"({' '.join(parts)})"),
+        inner.map(lambda one: f"!({one})"),
+        st.tuples(inner, inner).map(lambda pair: f"[{pair[0]}, {pair[1]}][?@]"),
+    ),
+    max_leaves=6,
+)
+
+
+@given(expression=_EXPRESSIONS, body=_BODIES)
+def test_a_compiled_expression_answers_as_the_interpreter_does(expression: str, body: Any) -> None:
+    assert jmespath.search(expression, body) == compile_path(expression)(body)
+
+
+def _answer(search: Callable[[Any], Any], body: Any) -> Any:
+    try:
+        return search(body)
+    except JMESPathError as error:
+        return type(error)
+
+
+def test_every_expression_of_ours_answers_as_the_interpreter_does() -> None:
+    specs = [*load_channels(EXAMPLES / "channels.yaml").channels, *load_channels(EXAMPLES / "vendors.yaml").channels]
+    mappings = [channel.mapping.compiled() for channel in specs if channel.mapping is not None]
+    expressions = {field.expression for mapping in mappings for field in (*mapping.fields, *mapping.author) if field.expression is not None}
+    bodies = [json.loads(value) for name, value in payloads() if name != "mail"]
+    assert len(expressions) > 80
+    for expression in expressions:
+        compiled, interpreted = compile_path(expression), jmespath.compile(expression).search
+        for body in bodies:
+            assert _answer(interpreted, body) == _answer(compiled, body), expression

@@ -1,0 +1,164 @@
+"""JMESPath (https://jmespath.org/specification.html) compiled into functions: the interpreter's answers in a fraction of its time.
+
+What is not compiled here (slices, flattening, expression references, orderings) is left to the interpreter, node by node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+import jmespath
+from jmespath.functions import Functions
+from jmespath.visitor import TreeInterpreter
+
+Search: TypeAlias = Callable[[Any], Any]
+Node: TypeAlias = Mapping[str, Any]
+
+_call = Functions().call_function
+
+
+def compile_path(expression: str) -> Search:
+    """Return the search of a JMESPath *expression*.
+
+    Raises:
+        jmespath.exceptions.ParseError: It is none.
+    """
+    return _compiled(jmespath.compile(expression).parsed)
+
+
+def _compiled(node: Node) -> Search:
+    make = _MAKERS.get(node["type"])
+    return _interpreted(node) if make is None else make(node)
+
+
+def _interpreted(node: Any) -> Search:
+    interpreter = TreeInterpreter()
+    return lambda body: interpreter.visit(node, body)
+
+
+def _field(node: Node) -> Search:
+    name = node["value"]
+    return lambda body: body.get(name) if isinstance(body, dict) else None
+
+
+def _index(node: Node) -> Search:
+    place = node["value"]
+    return lambda body: body[place] if isinstance(body, list) and -len(body) <= place < len(body) else None
+
+
+def _chain(node: Node) -> Search:
+    names = _names(node)
+    if names is not None:
+        return lambda body: _walk(body, names)
+    steps = [_compiled(child) for child in node["children"]]
+
+    def search(body: Any) -> Any:
+        for step in steps:
+            body = step(body)
+        return body
+
+    return search
+
+
+def _names(node: Node) -> tuple[str, ...] | None:
+    """Return the names of a plain chain of fields."""
+    if node["type"] == "field":
+        return (node["value"],)
+    if node["type"] != "subexpression":
+        return None
+    names = [_names(child) for child in node["children"]]
+    return None if None in names else tuple(name for some in names for name in some or ())
+
+
+def _walk(body: Any, names: tuple[str, ...]) -> Any:
+    for name in names:
+        if not isinstance(body, dict):
+            return None
+        body = body.get(name)
+    return body
+
+
+def _or(node: Node) -> Search:
+    left, right = map(_compiled, node["children"])
+    return lambda body: right(body) if _is_false(found := left(body)) else found
+
+
+def _and(node: Node) -> Search:
+    left, right = map(_compiled, node["children"])
+    return lambda body: found if _is_false(found := left(body)) else right(body)
+
+
+def _not(node: Node) -> Search:
+    inner = _compiled(node["children"][0])
+
+    def search(body: Any) -> bool:
+        found = inner(body)
+        return False if type(found) in (int, float) else not found
+
+    return search
+
+
+def _comparator(node: Node) -> Search:
+    if node["value"] not in ("eq", "ne"):
+        return _interpreted(node)
+    left, right = map(_compiled, node["children"])
+    compare = TreeInterpreter.COMPARATOR_FUNC[node["value"]]  # numbers are no truth values to it, as they are to Python
+    return lambda body: compare(left(body), right(body))
+
+
+def _function(node: Node) -> Search:
+    if any(child["type"] == "expref" for child in node["children"]):
+        return _interpreted(node)
+    name, arguments = node["value"], [_compiled(child) for child in node["children"]]
+    return lambda body: _call(name, [argument(body) for argument in arguments])
+
+
+def _list(node: Node) -> Search:
+    members = [_compiled(child) for child in node["children"]]
+    return lambda body: None if body is None else [member(body) for member in members]
+
+
+def _filter(node: Node) -> Search:
+    base, right, condition = map(_compiled, node["children"])
+
+    def search(body: Any) -> Any:
+        elements = base(body)
+        if not isinstance(elements, list):
+            return None
+        found = [right(element) for element in elements if not _is_false(condition(element))]
+        return [one for one in found if one is not None]
+
+    return search
+
+
+def _literal(node: Node) -> Search:
+    value = node["value"]
+    return lambda _: value
+
+
+def _itself(_: Node) -> Search:
+    return lambda body: body
+
+
+def _is_false(value: Any) -> bool:
+    return value is None or value is False or value in ("", [], {})
+
+
+_MAKERS: Mapping[str, Callable[[Node], Search]] = {
+    "field": _field,
+    "index": _index,
+    "subexpression": _chain,
+    "index_expression": _chain,
+    "pipe": _chain,
+    "or_expression": _or,
+    "and_expression": _and,
+    "not_expression": _not,
+    "comparator": _comparator,
+    "function_expression": _function,
+    "multi_select_list": _list,
+    "filter_projection": _filter,
+    "literal": _literal,
+    "identity": _itself,
+    "current": _itself,
+}
