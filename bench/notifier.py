@@ -32,7 +32,7 @@ from services.console.embedded.mail import MailSink
 from services.notifier.ports import Message
 
 _ALL = ("fan-out", "smtp", "webhook")
-_SLICES = 4
+_SLICES = 10
 _BAR = 0.5
 _MEMORY_MIB = 512
 _CONNECTIONS = 4

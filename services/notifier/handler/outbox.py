@@ -23,7 +23,7 @@ from services.notifier.ports import Channel, LedgerStore, OutcomeCounter, Store,
 
 log = get_logger(__name__)
 
-_CHUNK = 50
+_CHUNK = 100
 """So many messages are sent before the ledger is written: what a crash may repeat, under the same id."""
 _LETTER_ALERTS = 20
 """So many alerts one message tells of at most."""
