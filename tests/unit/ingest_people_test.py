@@ -266,3 +266,12 @@ def test_a_join_that_is_read_again_after_the_separation_shares_nothing_more() ->
     third = _person("slack:U1")
     boards = [event.board for event in front.events(join(2, SMALL, third, number=3)) if event.TOPIC == "board.events"]
     assert boards == []
+
+
+def test_who_writes_for_a_customer_is_recorded_and_the_customer_is_credited() -> None:
+    front = Front()
+    (said,) = [e for e in front.events(feedback(0, agent={"email": "Kim+desk@lumora.example"})) if e.TOPIC == "board.events"]
+    assert (said.person_id, said.actor) == (ANN, _person("email:kim@lumora.example"))
+    (nameless,) = [e for e in front.events(feedback(1, id="f-2", author=None, agent={"alias": "slack:KIM"})) if e.TOPIC == "board.events"]
+    assert nameless.person_id not in (ANN, _person("slack:KIM"))
+    assert isinstance(front.outcome(feedback(4, agent={"crm_id": "7"})), Reject)

@@ -31,7 +31,8 @@ class Decision:
     """One fact of a board. Folding a board's decisions by ``sequence`` (1, 2, 3, … without a gap) rebuilds it.
 
     - opened: ``idea_id``, ``title``.
-    - linked: ``feedback_id``, ``revision``, ``person_id``, ``text`` and the rest of the feedback, to ``idea_id``.
+    - linked: ``feedback_id``, ``revision``, ``person_id``, ``text`` and the rest of the feedback, to ``idea_id``; ``actor`` wrote it
+      down for ``person_id``. Without words where that person was erased.
     - unlinked: ``feedback_id`` from ``idea_id``, because it was revised or retracted (``reason``).
     - merged, unmerged: ``idea_id`` into, or out of, ``other_idea_id``.
     - moved: ``feedback_id`` of ``person_id`` from ``other_idea_id`` to ``idea_id``.

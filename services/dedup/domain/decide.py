@@ -278,4 +278,5 @@ def _feedback(event: BoardEvent) -> dict[str, Any]:
         "language": event.language,
         "url": event.url,
         "rating": event.rating if finite else None,
+        "actor": event.actor,
     }

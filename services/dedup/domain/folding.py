@@ -207,6 +207,7 @@ def _linked(opened: Decision, event: BoardEvent) -> Decision:
         language=event.language,
         url=event.url,
         rating=event.rating if event.rating is not None and math.isfinite(event.rating) else None,
+        actor=event.actor,
     )
 
 

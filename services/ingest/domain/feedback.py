@@ -167,6 +167,7 @@ def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> Board
         language=given.language,
         url=given.url,
         rating=given.rating,
+        actor=given.agent,
         subject=given.subject,
         digest=given.digest,
         has_address=not given.deleted and has_address(given.author),

@@ -57,6 +57,8 @@ class Feedback(_Input):
     external_id: str
     deleted: bool
     author: Author
+    agent: str | None = None
+    """The id of who wrote it down for *author*: that of the person first seen under the agent's first alias."""
     text: str | None = None
     """Absent where *deleted*, or where there is nothing but a *rating*."""
     occurred_at: Micros | None = None

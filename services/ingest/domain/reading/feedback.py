@@ -49,7 +49,8 @@ def read_feedback(fields: Fields, place: Place, rules: TextRules) -> Feedback | 
     parent_id = None if thread is None or thread == external_id else ids.feedback_id(workspace, channel, thread)
     if fields.flag("spam") and not deleted:
         raise fault("spam", f"spam: channel {channel} says that it is")
-    answers = () if parent_id is None else (parent_id,)
+    agent = _agent(fields, workspace)
+    answers = tuple(name for name in (parent_id, agent) if name is not None)
     said = _NOTHING if text is None else refine(text, rules, language)
     return Feedback(
         workspace=workspace,
@@ -61,6 +62,7 @@ def read_feedback(fields: Fields, place: Place, rules: TextRules) -> Feedback | 
         external_id=external_id,
         deleted=deleted,
         author=author,
+        agent=agent,
         text=None if text is None else said.text,
         occurred_at=occurred_at,
         rating=rating,
@@ -77,6 +79,13 @@ def _author(fields: Fields, feedback_id: str) -> Author:
     inner = fields.inner("author")
     author = Author() if inner is None else read_author(inner)
     return author if author.aliases else Author((f"{PROVISIONAL}{feedback_id}",), None, author.name)
+
+
+def _agent(fields: Fields, workspace: str) -> str | None:
+    """Return who wrote for the author: a vote is the author's, whoever types."""
+    inner = fields.inner("agent")
+    first = None if inner is None else read_author(inner).first_alias
+    return None if first is None else ids.person_id(workspace, first)
 
 
 def _workspace(fields: Fields, place: Place) -> str:
