@@ -114,6 +114,17 @@ def test_restarts_while_it_comes_back_change_no_byte(history: Sequence[BoardEven
     assert expected == actual == again
 
 
+def _apart_from_quotes(outcome: Outcome) -> Outcome | list[object]:
+    """Return *outcome* without what a model alone decides: which of an idea's texts is its middle one."""
+    if not isinstance(outcome, Emit):
+        return outcome
+    decode = CODEC.decoder(Idea)
+    return [
+        output if output.topic != Idea.TOPIC else replace(decode(Record(output.topic, 0, 0, 0, output.key, output.value)), quote=None)
+        for output in outcome.outputs
+    ]
+
+
 @LAW
 @given(history=HISTORIES, cuts=CUTS, share=SHARES)
 def test_with_another_model_and_threshold_what_was_said_stays(history: Sequence[BoardEvent], cuts: list[int], share: float) -> None:
@@ -141,7 +152,7 @@ def test_with_another_model_and_threshold_what_was_said_stays(history: Sequence[
             if history[place].event_id == cut.get(name):
                 break
             if name in cut:  # before the last event of which something was said: decisions and states as they were
-                assert expected[place] == actual[place]
+                assert _apart_from_quotes(expected[place]) == _apart_from_quotes(actual[place])
 
 
 @LAW
