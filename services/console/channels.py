@@ -15,11 +15,11 @@ from services.common.outcome import Drop, Reject
 from services.common.records import Record
 from services.common.registry import Schemas
 from services.console.failures import CommandFailed, ExitCode
-from services.console.offline import empty_ledger
 from services.ingest.channels import Channels, ChannelSpec
 from services.ingest.decoding import decoders
 from services.ingest.domain.deciding import decide
 from services.ingest.domain.inputs import Arrival
+from services.ingest.offline import empty_ledger
 
 _NOT_SHOWN = frozenset(
     {"event_id", "workspace", "source", "ingested_at", "origin", "subject", "digest", "authors", "has_address", "brings_contact"}

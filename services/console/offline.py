@@ -22,8 +22,7 @@ from services.ingest.channels import CANONICAL_TOPIC, load_channels
 from services.ingest.decoding import Decode, decoders
 from services.ingest.domain.deciding import decide
 from services.ingest.domain.inputs import Arrival
-from services.ingest.domain.ledger import Ledger
-from services.ingest.domain.rows import Binding, Person, Subject
+from services.ingest.offline import empty_ledger
 from services.ingest.settings import IngestSettings
 
 _SAME = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -43,32 +42,6 @@ class Found:
         """Return the roots, most people first, then in the order in which they were opened."""
         roots = [idea for idea in self.ideas if idea.root_id == idea.idea_id and idea.mentions > 0]
         return sorted(roots, key=lambda idea: (-idea.people, -idea.mentions))
-
-
-class _Bindings(dict[str, Binding | None]):
-    """Nobody is known at first."""
-
-    def __missing__(self, key: str) -> None:
-        return None
-
-
-class _Subjects(dict[str, Subject]):
-    """Nothing was accepted at first."""
-
-    def __missing__(self, key: str) -> Subject:
-        return Subject(key)
-
-
-class _Persons(dict[str, Person]):
-    """Nothing follows anyone at first."""
-
-    def __missing__(self, key: str) -> Person:
-        return Person(key)
-
-
-def empty_ledger() -> Ledger:
-    """Return what ingest knows before anything was read."""
-    return Ledger(_Bindings(), _Subjects(), _Persons())
 
 
 def cluster_file(path: Path, workspace: str, board: str, answers: Path | None = None, asked: int = 0) -> Found:

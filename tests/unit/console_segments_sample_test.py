@@ -13,13 +13,12 @@ from services.common.ids import decision_id
 from services.common.paths import EXAMPLES
 from services.common.records import Record
 from services.common.settings import load_settings
-from services.console.offline import _Bindings, _Persons, _Subjects
 from services.console.segments.evidence import TOPICS, Evidence
 from services.ingest.channels import load_channels
 from services.ingest.decoding import decoders
 from services.ingest.domain.deciding import decide
 from services.ingest.domain.inputs import Arrival
-from services.ingest.domain.ledger import Ledger
+from services.ingest.offline import empty_ledger
 from services.ingest.settings import IngestSettings
 from services.segmenter.domain.definition import UNKNOWN
 from services.segmenter.domain.loading import NO, load_definition
@@ -43,7 +42,7 @@ def evidence() -> Evidence:
     settings = load_settings(IngestSettings)
     reading = decoders(load_channels(settings.channels_file), CODEC.schemas, settings.text_limit)
     ledger, events, accounts, decisions = (
-        Ledger(_Bindings(), _Subjects(), _Persons()),
+        empty_ledger(),
         list[PersonEvent](),
         list[Account](),
         list[Decision](),
