@@ -168,3 +168,16 @@ def test_what_was_erased_or_cannot_be_read_stops_nothing() -> None:
     )
 
     assert list(memory.known) == [event_of(good).feedback_id]
+
+
+def test_a_command_that_changed_nothing_keeps_its_id_although_nothing_was_said_of_it() -> None:
+    """A later join has moved the pointer by the time at which it is read again; what reuses its id is a conflict as before."""
+    records = [join(0, ANN, BOB, number=7, command="separate"), join(1, ANN, BOB, number=8), join(2, ANN, BOB, number=7)]
+    expected = _take(FakeMemory(), records)
+    rebuilt = _recalled(_outputs(expected[:2]))
+    _take(rebuilt, records[:2])
+
+    [outcome] = _take(rebuilt, records[2:])
+
+    assert isinstance(outcome, Reject)
+    assert outcome == expected[2]

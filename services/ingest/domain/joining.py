@@ -26,6 +26,7 @@ def decide_person_command(ledger: Ledger, given: PersonCommand, arrival: Arrival
         return known
     entry = known
     if entry is None and _was_overtaken(ledger, given, arrival):
+        ledger.accept(given.subject, Entry(given.order, arrival.origin, given.digest, _UNCHANGED))  # its id is taken, as it was then
         return Drop("decided")
     if entry is None:
         entry = _separation(ledger, given, arrival) if given.separate else _junction(ledger, given, arrival)
