@@ -25,6 +25,11 @@ _REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a variable that the chart owns": ({"defaults": {"env": {"GROUNDSWELL_HTTP_PORT": "1"}}}, "GROUNDSWELL_HTTP_PORT"),
     "a variable that is no setting of ours": ({"defaults": {"env": {"PATH": "/"}}}, "PATH"),
     "mail from nobody": ({"smtp": {"host": "smtp.example.com"}}, "smtp.sender is empty"),
+    "links to a page that nobody serves": ({"unsubscribe": {"url": "https://x.example", "existingSecret": "x"}}, "intake.enabled is false"),
+    "links that nobody signs": (
+        {"unsubscribe": {"url": "https://x.example"}, "intake": {"enabled": True, "definition": "x", "existingSecret": "x"}},
+        "unsubscribe.existingSecret is empty",
+    ),
     "a log level that is none": ({"defaults": {"logLevel": "LOUD"}}, "logLevel"),
 }
 

@@ -111,8 +111,12 @@
 {{- if include "groundswell.hasIntake" . }}
 {{ include "groundswell.intakeEnvironment" .root }}
 {{- end }}
+{{- if has .name (list "ingest" "notifier") }}
+{{- include "groundswell.unsubscribeEnvironment" .root }}
+{{- end }}
 {{- if eq .name "notifier" }}
 {{- include "groundswell.smtpEnvironment" .root }}
+{{- include "groundswell.webhookEnvironment" .root }}
 {{- if .root.Values.mailTemplates }}
 - name: GROUNDSWELL_TEMPLATES_DIR
   value: /etc/groundswell/templates

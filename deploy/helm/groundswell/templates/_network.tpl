@@ -11,6 +11,9 @@
 {{- if and (eq .name "notifier") $values.smtp.host -}}
 {{- $ports = append $ports $values.smtp.port -}}
 {{- end -}}
+{{- if and (eq .name "notifier") $values.webhook.existingSecret -}}
+{{- $ports = append $ports 443 -}}
+{{- end -}}
 {{- $numbers := list -}}
 {{- range $ports -}}
 {{- $numbers = append $numbers (int .) -}}
