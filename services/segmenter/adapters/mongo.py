@@ -7,16 +7,26 @@ them to the collection of inputs, where repeating the copy changes nothing.
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from pymongo import ASCENDING, InsertOne, UpdateOne
+from pymongo import ASCENDING, UpdateOne
 from pymongo.errors import BulkWriteError
 
 from services.common.clock import Micros
 from services.common.errors import Fenced
 from services.common.mongo import MongoStore, mongo_errors
+from services.segmenter.adapters.mongo_rows import (
+    copies_of,
+    copy_of,
+    deflated,
+    document_of,
+    entry_of,
+    inflated,
+    input_key,
+    place_of,
+    write_of,
+)
 from services.segmenter.ports import BoardEntry, Change, Document, Entry, Stores
 
 Kind: TypeAlias = Literal["people", "accounts"]
@@ -24,10 +34,6 @@ Kind: TypeAlias = Literal["people", "accounts"]
 _DUPLICATE_KEY = 11_000
 _AT_ONCE = 100
 """So many documents a command: a server that looks for each by a scan still answers in time."""
-_DEFLATED_FROM = 1024 * 1024
-"""Facts of so many bytes are kept deflated, to about a tenth: a document holds 16 MiB, and one input may repeat all that a person wrote."""
-_DEFLATED = b"x"
-"""What zlib begins with (RFC 1950), and JSON never does."""
 _INDEXES = (
     ("people", [("partition", ASCENDING), ("due_at", ASCENDING)]),
     ("people", [("partition", ASCENDING), ("definition", ASCENDING)]),
@@ -59,7 +65,7 @@ class MongoDocuments:
         """Return those of *ids* that exist."""
         async with mongo_errors():
             rows = await self._documents.find({"_id": {"$in": list(ids)}}).to_list(None)
-        return {row["_id"]: _document(row) for row in rows}
+        return {row["_id"]: document_of(row) for row in rows}
 
     async def cards(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Return the cards of those of *ids* that exist."""
@@ -69,17 +75,17 @@ class MongoDocuments:
 
     async def find(self, inputs: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Entry]:
         """Return the entries of those (document id, input id) that have been applied."""
-        wanted = {_input_key(*pair): pair for pair in inputs}
+        wanted = {input_key(*pair): pair for pair in inputs}
         ids = sorted({pair[0] for pair in wanted.values()})
         async with mongo_errors():
             copied = await self._inputs.find({"_id": {"$in": list(wanted)}}).to_list(None)
             carriers = await self._documents.find({"_id": {"$in": ids}}, {"recent": 1}).to_list(None)
-        found = {wanted[row["_id"]]: _entry(row) for row in copied}
+        found = {wanted[row["_id"]]: entry_of(row) for row in copied}
         pairs = set(wanted.values())
         for carrier in carriers:
             for row in carrier["recent"]:
                 if (pair := (carrier["_id"], row["input_id"])) in pairs:
-                    found[pair] = _entry(row)
+                    found[pair] = entry_of(row)
         return found
 
     async def inputs(self, id: str, prefix: str, before: int) -> Sequence[str]:  # noqa: A002 - the document's id
@@ -97,12 +103,12 @@ class MongoDocuments:
             await self._save(changes[start : start + _AT_ONCE])
 
     async def _save(self, changes: Sequence[Change]) -> None:
-        copies = [_copy(change.before.id, entry) for change in changes if change.before is not None for entry in change.before.recent]
+        copies = [copy_of(change.before.id, entry) for change in changes if change.before is not None for entry in change.before.recent]
         async with mongo_errors():
             if copies:
                 await self._inputs.bulk_write(copies, ordered=False)
             try:
-                result = await self._documents.bulk_write([_write(change) for change in changes], ordered=False)
+                result = await self._documents.bulk_write([write_of(change) for change in changes], ordered=False)
             except BulkWriteError as error:
                 raise _fenced(error) from error
         missed = len(changes) - result.inserted_count - result.matched_count
@@ -112,15 +118,15 @@ class MongoDocuments:
     async def history(self, id: str) -> Sequence[Entry]:  # noqa: A002 - the document's id
         """Return all inputs that a document has seen, by position."""
         async with mongo_errors():
-            rows = await self._inputs.find(_copies_of(id)).to_list(None)
+            rows = await self._inputs.find(copies_of(id)).to_list(None)
             carrier = await self._documents.find_one({"_id": id}, {"recent": 1})
-        found = {row["input_id"]: _entry(row) for row in (*rows, *(carrier or {"recent": ()})["recent"])}
+        found = {row["input_id"]: entry_of(row) for row in (*rows, *(carrier or {"recent": ()})["recent"])}
         return sorted(found.values(), key=lambda entry: entry.position)
 
     async def rewrite(self, id: str, entries: Sequence[Entry]) -> None:  # noqa: A002
         """Put the facts of *entries* in place of those that a document has of their inputs."""
-        facts = {entry.input_id: _deflated(entry.facts) for entry in entries}
-        writes = [UpdateOne({"_id": _input_key(id, name)}, {"$set": {"facts": told}}) for name, told in facts.items()]
+        facts = {entry.input_id: deflated(entry.facts) for entry in entries}
+        writes = [UpdateOne({"_id": input_key(id, name)}, {"$set": {"facts": told}}) for name, told in facts.items()]
         async with mongo_errors():
             for start in range(0, len(writes), _AT_ONCE):
                 await self._inputs.bulk_write(writes[start : start + _AT_ONCE], ordered=False)
@@ -160,31 +166,31 @@ class MongoBoardLog:
         async with mongo_errors():
             rows = await self._log.find({"board": board, "input_id": {"$in": list(input_ids)}}, {"operations": 0}).to_list(None)
         return {
-            row["input_id"]: BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], b"", _inflated(row["facts"]))
+            row["input_id"]: BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], b"", inflated(row["facts"]))
             for row in rows
         }
 
     async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
         """Return the facts of the entries at *positions*."""
-        wanted = [_place(board, position) for position in positions]  # by the key: not every server has a use for the index of numbers
+        wanted = [place_of(board, position) for position in positions]  # by the key: not every server has a use for the index of numbers
         async with mongo_errors():
             rows = await self._log.find({"_id": {"$in": wanted}}, {"position": 1, "facts": 1}).to_list(None)
-        return {row["position"]: _inflated(row["facts"]) for row in rows}
+        return {row["position"]: inflated(row["facts"]) for row in rows}
 
     async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
         """Return at most *limit* whole entries after position *after*, in their order."""
         async with mongo_errors():
-            found = self._log.find({"_id": {"$gt": _place(board, after), "$lt": f"{board}$"}}).sort("_id", ASCENDING)
+            found = self._log.find({"_id": {"$gt": place_of(board, after), "$lt": f"{board}$"}}).sort("_id", ASCENDING)
             rows = await found.limit(limit).to_list(None)
         return [
-            BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], bytes(row["operations"]), _inflated(row["facts"]))
+            BoardEntry(row["board"], row["position"], row["input_id"], row["origin"], bytes(row["operations"]), inflated(row["facts"]))
             for row in rows
         ]
 
     async def rewrite(self, entries: Sequence[BoardEntry]) -> None:
         """Put operations and facts of *entries* in place of those at their positions."""
         writes = [
-            UpdateOne({"_id": _place(e.board, e.position)}, {"$set": {"operations": e.operations, "facts": _deflated(e.facts)}})
+            UpdateOne({"_id": place_of(e.board, e.position)}, {"$set": {"operations": e.operations, "facts": deflated(e.facts)}})
             for e in entries
         ]
         async with mongo_errors():
@@ -195,13 +201,13 @@ class MongoBoardLog:
         """Append *entries* in their order, up to the first whose position is taken."""
         rows = [
             {
-                "_id": _place(e.board, e.position),
+                "_id": place_of(e.board, e.position),
                 "board": e.board,
                 "position": e.position,
                 "input_id": e.input_id,
                 "origin": e.origin,
                 "operations": e.operations,
-                "facts": _deflated(e.facts),
+                "facts": deflated(e.facts),
             }
             for e in entries
         ]
@@ -244,66 +250,3 @@ def _fenced(error: BulkWriteError) -> Exception:
     if faults and all(fault.get("code") == _DUPLICATE_KEY for fault in faults):
         return Fenced("another worker has written what this one was about to write")
     return error
-
-
-def _deflated(facts: bytes) -> bytes:
-    return facts if len(facts) < _DEFLATED_FROM else zlib.compress(facts)
-
-
-def _inflated(facts: bytes) -> bytes:
-    kept = bytes(facts)
-    return zlib.decompress(kept) if kept.startswith(_DEFLATED) else kept
-
-
-def _place(board: str, position: int) -> str:
-    return f"{board}#{position:012d}"
-
-
-def _copies_of(document: str) -> dict[str, Any]:
-    return {"_id": {"$gt": f"{document}#", "$lt": f"{document}$"}}  # the next character
-
-
-def _input_key(document: str, input_id: str) -> str:
-    return f"{document}#{input_id}"
-
-
-def _document(row: Mapping[str, Any]) -> Document:
-    return Document(
-        id=row["_id"],
-        position=row["position"],
-        state=bytes(row["state"]),
-        card=bytes(row["card"]),
-        partition=row["partition"],
-        due_at=row["due_at"],
-        definition=row["definition"],
-        recent=tuple(_entry(entry) for entry in row["recent"]),
-    )
-
-
-def _entry(row: Mapping[str, Any]) -> Entry:
-    return Entry(row["input_id"], row["origin"], row["position"], _inflated(row["facts"]))
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    return {"input_id": entry.input_id, "origin": entry.origin, "position": entry.position, "facts": _deflated(entry.facts)}
-
-
-def _copy(document: str, entry: Entry) -> UpdateOne:
-    """Return the write that keeps an entry outside its document; whoever did so first wrote the same."""
-    return UpdateOne({"_id": _input_key(document, entry.input_id)}, {"$setOnInsert": {"document": document, **_plain(entry)}}, upsert=True)
-
-
-def _write(change: Change) -> InsertOne[dict[str, Any]] | UpdateOne:
-    after = change.after
-    fields = {
-        "position": after.position,
-        "state": after.state,
-        "card": after.card,
-        "partition": after.partition,
-        "due_at": after.due_at,
-        "definition": after.definition,
-        "recent": [_plain(entry) for entry in change.entries],
-    }
-    if change.before is None:
-        return InsertOne({"_id": after.id, **fields})
-    return UpdateOne({"_id": after.id, "position": change.before.position}, {"$set": fields})
