@@ -11,11 +11,26 @@ from services.common.paths import ROOT
 from services.common.registry import FileIds, Schemas
 from services.common.settings import KafkaSettings, Settings
 from services.common.topics import load_topics
+from services.common.unsubscribe import UnsubscribeSettings
 from services.dedup.settings import DedupSettings
-from services.notifier.settings import SmtpSettings
+from services.ingest.settings import IngestSettings
+from services.notifier.settings import NotifierSettings, SlackSettings, SmtpSettings, WebhookSettings
+from services.segmenter.settings import SegmenterSettings
 
 _BI = (ROOT / "docs" / "BI.md").read_text()
 _RUNBOOK = (ROOT / "docs" / "RUNBOOK.md").read_text()
+_SETTINGS = (
+    Settings,
+    KafkaSettings,
+    UnsubscribeSettings,
+    IngestSettings,
+    DedupSettings,
+    SegmenterSettings,
+    NotifierSettings,
+    SmtpSettings,
+    WebhookSettings,
+    SlackSettings,
+)
 _PUBLISHED = sorted(name for name, topic in load_topics().items() if "bi" in topic.consumers)
 
 
@@ -55,11 +70,7 @@ def test_every_metric_is_explained() -> None:
 
 
 def test_every_variable_that_the_runbook_names_is_a_setting() -> None:
-    known = {
-        f"{kind.model_config.get('env_prefix', '')}{name}".upper()
-        for kind in (Settings, KafkaSettings, DedupSettings, SmtpSettings)
-        for name in kind.model_fields
-    }
+    known = {f"{kind.model_config.get('env_prefix', '')}{name}".upper() for kind in _SETTINGS for name in kind.model_fields}
     assert set(re.findall(r"GROUNDSWELL_[A-Z_]+", _RUNBOOK)) <= known
 
 

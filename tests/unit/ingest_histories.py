@@ -45,6 +45,8 @@ _VALUES = {
         person=st.one_of(_PERSON, st.builds(lambda one: {"person_id": one}, _PERSONS)),
         opted_out=st.booleans(),
         updated_at=_MOMENTS,
+        channel=st.just("webhook"),
+        address=st.sampled_from([None, "https://a.example/", "https://b.example/"]),
     ),
     "accounts.raw": _object(id=_IDS, updated_at=_MOMENTS, plan=st.sampled_from(["free", "team"])),
     "people.commands": _object(

@@ -132,6 +132,52 @@ def test_our_own_id_names_a_person_whatever_it_is_called_besides() -> None:
     assert _writers(front, _author(3, alias="slack:U7")) == [ANN]
 
 
+def _reached(n: int, **fields: Any) -> Record:
+    return raw("preferences.raw", n, PREFERENCE | {"id": str(n), "idea_id": None, "channel": "webhook", "opted_out": False} | fields)
+
+
+def test_where_a_person_is_reached_by_a_channel_comes_with_a_preference_of_it() -> None:
+    front = Front()
+    front.events(_profile(0))
+    given = _reached(0, address="https://hooks.example.com/a", updated_at="2026-11-22T00:00:00Z")
+    preference, contact = front.events(given)
+    assert (preference.type, contact.type, contact.channel, contact.address) == (
+        "preference",
+        "contact",
+        "webhook",
+        "https://hooks.example.com/a",
+    )
+    assert contact.person_id == ANN
+    assert Drop("repeat") == front.outcome(_reached(1, id="0", address="https://hooks.example.com/a", updated_at="2026-11-22T00:00:00Z"))
+    older = _reached(2, address="https://hooks.example.com/b", updated_at="2026-11-21T00:00:00Z")
+    assert Drop("stale") == front.outcome(older)
+
+
+def test_an_address_is_not_lost_because_something_newer_was_said_of_the_channel() -> None:
+    front = Front()
+    front.events(_profile(0))
+    front.events(_reached(0, opted_out=True, updated_at="2026-11-23T00:00:00Z"))
+    assert kinds(front.events(_reached(1, address="https://hooks.example.com/a", updated_at="2026-11-22T00:00:00Z"))) == [
+        "preference",
+        "contact",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"channel": None, "address": "https://x.example"}, "missing_field"),
+        ({"channel": "email", "address": "ann@example.com"}, "out_of_range"),
+        ({"address": "https://x.example/a b"}, "out_of_range"),
+        ({"address": "x" * 3_000}, "too_long"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_refused(fields: dict[str, Any], reason: str) -> None:
+    outcome = Front().outcome(_reached(0, **fields))
+    assert isinstance(outcome, Reject)
+    assert outcome.reason == reason
+
+
 @pytest.mark.parametrize(("person_id", "reason"), [("acme:person:x", "workspace_mismatch"), ("lumora:idea:x", "bad_id"), ("ann", "bad_id")])
 def test_an_id_that_is_not_a_person_of_the_workspace_is_refused(person_id: str, reason: str) -> None:
     outcome = Front().outcome(raw("preferences.raw", 0, PREFERENCE | {"person": {"person_id": person_id}}))

@@ -27,10 +27,11 @@ class PersonEvent:
 
     - profile: ``account_id``, ``traits_json`` (an object of scalars), ``name``, ``language``; replaces the profile that is older.
     - alias: ``alias`` (``email:ann@example.com``, ``slack:U123``, ``crm:42``).
-    - contact: ``channel`` (``email``) and ``address``.
+    - contact: ``channel`` and ``address``.
     - activity: ``name``, ``amount`` (1 where the producer gives none).
     - answer: ``name``, ``answer_json`` (a scalar), ``confidence`` 0-1.
-    - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them; and how they want to hear.
+    - preference: ``opted_out`` of ``channel`` and ``idea_id``; absent means all of them; how they want to hear; ``address``, which
+      a contact of its own brings as well.
     - joined, separated: ``other_person_id``, whose pointer this person now follows, or no longer.
     - erased: what was known of the person up to then is to be forgotten; with ``other_person_id``, which was that person, it is about the
       stand-in of one of its aliases.

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 import orjson
 from aiohttp import web
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 
 from services.common.errors import ConfigurationError, TransientError
 from services.common.logs import get_logger
+from services.ingest.adapters.metrics import IntakeMetrics
 from services.ingest.adapters.unsubscribe_page import UnsubscribePage
 from services.ingest.domain.intaking import Bucket, Deliveries
 from services.ingest.domain.signatures import delivery_id, verify
@@ -22,7 +23,6 @@ from services.ingest.settings import IngestSettings
 
 log = get_logger(__name__)
 
-_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 _STATUS = {"unsigned": 401, "bad_signature": 401, "out_of_window": 401}
 _RETRY_SECONDS = 5
 
@@ -46,12 +46,7 @@ class HttpIntake:
         self._publish = publish
         self._page = page
         self._waiting = 0
-        self._requests = Counter(
-            "groundswell_intake_requests_total", "Requests to the intake, by outcome.", ("endpoint", "outcome"), registry=registry
-        )
-        self._seconds = Histogram(
-            "groundswell_intake_seconds", "One request to the intake.", ("endpoint",), buckets=_BUCKETS, registry=registry
-        )
+        self._metrics = IntakeMetrics(registry)
         self._runner: web.AppRunner | None = None
 
     async def start(self) -> int:
@@ -88,8 +83,7 @@ class HttpIntake:
             return _answer(404, "no such endpoint")
         name, began = endpoint.spec.name, time.monotonic()
         outcome, response = await self._decided(endpoint, request)
-        self._requests.labels(name, outcome).inc()
-        self._seconds.labels(name).observe(time.monotonic() - began)
+        self._metrics.answered(name, outcome, time.monotonic() - began)
         return response
 
     async def _decided(self, endpoint: Endpoint, request: web.Request) -> tuple[str, web.Response]:

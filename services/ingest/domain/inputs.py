@@ -128,6 +128,8 @@ class Preference(_Input):
     opted_out: bool
     channel: str | None = None
     idea_id: str | None = None
+    address: str | None = None
+    """Where the person is reached by *channel*."""
     wishes: Mapping[str, str] = field(default_factory=dict)
     """How they want to hear: fields of the event, those that were said."""
 

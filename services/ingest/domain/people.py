@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
 
 from services.common import ids
 from services.common.clock import Micros
-from services.common.events import Account, PersonEvent
+from services.common.events import Account, Event, PersonEvent
 from services.common.outcome import Drop, Reject
 from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, unannounced
 from services.ingest.domain.inputs import Activity, Arrival, Company, Preference, Profile
@@ -28,8 +28,8 @@ def decide_profile(ledger: Ledger, given: Profile, arrival: Arrival) -> Verdict:
 
 
 def decide_preference(ledger: Ledger, given: Preference, arrival: Arrival) -> Verdict:
-    """Return the person's new preference, unless a newer one of the same channel and idea is known."""
-    about = f"{given.channel or ''}/{given.idea_id or ''}"
+    """Return the person's new preference, and the address that it brings, unless a newer one of the same channel and idea is known."""
+    about = scope_of(given.channel, given.idea_id, given.address)
 
     def newer(person: Person) -> Person | None:
         changed = dict(person.preferences)
@@ -38,8 +38,35 @@ def decide_preference(ledger: Ledger, given: Preference, arrival: Arrival) -> Ve
         changed[about] = given.order
         return replace(person, preferences=tuple(sorted(changed.items())))
 
-    event = {"channel": given.channel, "idea_id": given.idea_id, "opted_out": given.opted_out, **given.wishes}
-    return _about_person(ledger, given, arrival, given.order, newer=newer, news=event)
+    said = {"channel": given.channel, "idea_id": given.idea_id, "opted_out": given.opted_out, "address": given.address, **given.wishes}
+    verdict = _about_person(ledger, given, arrival, given.order, newer=newer, news=said)
+    return (*verdict, *_contact(given, arrival, verdict)) if isinstance(verdict, tuple) else verdict
+
+
+def scope_of(channel: str | None, idea: str | None, address: str | None) -> str:
+    """Return what newer preferences replace: those of a channel and an idea; that one brings an address is another thing."""
+    scope = f"{channel or ''}/{idea or ''}"
+    return scope if address is None else f"{scope}/address"
+
+
+def _contact(given: Preference, arrival: Arrival, verdict: tuple[Event, ...]) -> Iterator[PersonEvent]:
+    """Yield the address that *given* brings, where *verdict* tells of it."""
+    if given.address is None:
+        return
+    for event in verdict:
+        if isinstance(event, PersonEvent) and event.type == "preference":
+            yield PersonEvent(
+                event_id=ids.event_id(given.workspace, "contact", event.person_id, given.subject, str(given.order), given.channel or ""),
+                type="contact",
+                workspace=given.workspace,
+                person_id=event.person_id,
+                source=given.source,
+                occurred_at=given.order,
+                ingested_at=arrival.at,
+                origin=arrival.origin,
+                channel=given.channel,
+                address=given.address,
+            )
 
 
 def decide_activity(ledger: Ledger, given: Activity, arrival: Arrival) -> Verdict:

@@ -15,8 +15,10 @@ from services.common.clock import Micros
 from services.common.events import Account, BoardEvent, PersonEvent
 from services.ingest.domain.aliases import email_alias
 from services.ingest.domain.erasing import ERASED, forget, remember_stand_in
+from services.ingest.domain.identity import EMAIL
 from services.ingest.domain.joining import PEOPLE_COMMANDS
 from services.ingest.domain.ledger import ENTRIES_KEPT, Ledger
+from services.ingest.domain.people import scope_of
 from services.ingest.domain.rows import Binding, Entry, Link, binding_key
 
 Published: TypeAlias = BoardEvent | PersonEvent | Account
@@ -102,7 +104,7 @@ def _recall_person(ledger: Ledger, event: PersonEvent) -> None:
             key = binding_key(event.workspace, event.alias or "")
             if ledger.binding(key) is None and event.ingested_at > ledger.person(event.person_id).erased_at:
                 ledger.bind(Binding(key, event.person_id, event.origin))
-        case "contact":
+        case "contact" if event.channel == EMAIL:
             _recall_contact(ledger, event)
         case "profile" | "preference" | "activity" | "answer":
             _recall_news(ledger, event)
@@ -147,7 +149,7 @@ def _recall_news(ledger: Ledger, event: PersonEvent) -> None:
     if event.type == "profile" and at > person.profile_at:
         ledger.put(replace(person, profile_at=at))
     elif event.type == "preference":
-        about, known = f"{event.channel or ''}/{event.idea_id or ''}", dict(person.preferences)
+        about, known = scope_of(event.channel, event.idea_id, event.address), dict(person.preferences)
         if at > known.get(about, -1):
             ledger.put(replace(person, preferences=tuple(sorted((known | {about: at}).items()))))
     _addressed(ledger, event.person_id, event.has_address, at)

@@ -11,7 +11,7 @@ from services.ingest.domain.aliases import Author, read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
 
-URL_LIMIT = 2_048
+URL_LIMIT = ADDRESS_LIMIT = 2_048
 LANGUAGE_LIMIT = 35  # RFC 5646, 4.4.1
 _LARGEST_CENTS = 2**62
 _TRAITS_LIMIT = 1_000_000

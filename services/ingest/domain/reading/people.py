@@ -10,8 +10,10 @@ from services.common.hours import read_hours, zone_of
 from services.ingest.domain.aliases import read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
+from services.ingest.domain.identity import EMAIL
 from services.ingest.domain.inputs import Activity, Company, Erasure, PersonCommand, Preference, Profile, digest_of
 from services.ingest.domain.reading.common import (
+    ADDRESS_LIMIT,
     LANGUAGE_LIMIT,
     answer_of,
     cents_of,
@@ -105,18 +107,35 @@ def read_preference(fields: Fields, topic: str) -> Preference:
     channel, idea = fields.slug("channel"), our_id(fields, workspace, "idea_id", "idea")
     opted_out = fields.required("opted_out", fields.flag("opted_out"))
     updated_at, wishes = fields.required("updated_at", fields.moment("updated_at")), _wishes_of(fields)
+    address = _address_of(fields, channel)
+    more = ((sorted(wishes.items()),) if wishes else ()) + ((address,) if address else ())
     return Preference(
         workspace=workspace,
         source=topic,
         subject=ids.make_id(workspace, "preference", external_id),
         order=updated_at,
-        digest=digest_of(person.known_by, channel, idea, opted_out, *((sorted(wishes.items()),) if wishes else ())),
+        digest=digest_of(person.known_by, channel, idea, opted_out, *more),
         person=person,
         opted_out=opted_out,
         channel=channel,
         idea_id=idea,
+        address=address,
         wishes=wishes,
     )
+
+
+def _address_of(fields: Fields, channel: str | None) -> str | None:
+    """Return where the person is reached by *channel*; a mailbox is an alias as well, and given as such."""
+    address = fields.text("address", limit=ADDRESS_LIMIT)
+    if address is None:
+        return None
+    if channel is None:
+        raise fault("missing_field", "channel: expected the channel that address is of")
+    if channel == EMAIL:
+        raise fault("out_of_range", "address: expected person.email instead, by which the person is known as well")
+    if not address.isprintable() or " " in address:
+        raise fault("out_of_range", "address: expected one line without a blank")
+    return address
 
 
 def _wishes_of(fields: Fields) -> dict[str, str]:
