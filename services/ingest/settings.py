@@ -15,7 +15,7 @@ class IngestSettings(Settings):
 
     channels_file: Path = EXAMPLES / "channels.yaml"
     text_limit: int = Field(default=20_000, ge=1)
-    """Characters of a piece of feedback; a longer one is dead-lettered as ``text_too_long``."""
+    """Characters of a piece of feedback; a longer one is cut, and kept whole beside."""
     intake_file: Path | None = None
     """``intake.yaml``: webhooks that are taken by HTTP. Without it there is no intake."""
     intake_host: str = "127.0.0.1"

@@ -36,7 +36,7 @@ WORKSPACE, BOARD = "lumora", "product"
 CODEC = Codec(open_schemas(None))
 NOW = 1_750_000_000_000_000
 _PATIENCE_SECONDS = 150
-_CHUNK = 50
+_CHUNK = 100
 """So many mails may repeat after a kill, at most: what was sent and not yet written down."""
 _BATCH = 500
 """So many may repeat after a kill with which the store is lost, at most: what was written down and not yet said."""

@@ -6,6 +6,7 @@ import pytest
 
 from services.console.failures import CommandFailed
 from services.console.ideas import BoardView, Explanation
+from services.dedup.domain import calibration
 from services.dedup.offline import cluster_events
 from tests.fakes_dedup import FakeEncoder, command, event_name, idea_name, submitted
 
@@ -38,7 +39,7 @@ def test_candidates_come_best_first_with_the_parts_of_their_scores_and_the_neare
     assert best.score == told.decision.score
     assert (best.score or 0) > (other.score or 0)
     assert best.score == pytest.approx(((best.centroid or 0) + (best.member or 0)) / 2, abs=1e-5)
-    assert told.decision.threshold == 0.64
+    assert told.decision.threshold == pytest.approx(calibration.START + calibration._EAGER)
 
 
 def test_an_exact_repeat_names_the_text_that_it_repeats(view: BoardView) -> None:

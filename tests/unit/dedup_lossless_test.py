@@ -85,8 +85,8 @@ def _inverse(decision: Decision, titles: dict[str, str]) -> _Wish | None:
     match decision.type:
         case "merged":
             return {"name": "unmerge", "idea_id": idea, "other_idea_id": other}
-        case "unmerged":
-            return {"name": "merge", "idea_id": idea, "other_idea_id": other}
+        case "unmerged":  # merging again would lead to where the other one leads by then
+            return {"name": "undo", "idea_id": idea, "undone_event_id": decision.event_id}
         case "moved" | "split":
             return {"name": "move", "idea_id": other, "feedback_id": decision.feedback_id or ""}
         case "renamed":
