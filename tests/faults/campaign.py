@@ -19,6 +19,8 @@ from tests.faults.surroundings import Engine
 from tests.faults.world import SETTLE_SECONDS, World, opened
 
 _FAVOUR = 5
+_MERGEABLE = 4
+"""Ideas among which chance chooses the one to be merged."""
 _CHUNK_RECORDS = 12
 _CHUNK_SECONDS = 0.6
 _SHIP_SECONDS = 60.0
@@ -134,16 +136,22 @@ async def _load(world: World, seconds: float, least_enriched: int, *, deadly: bo
 
 
 async def _ship(world: World) -> bool:
-    """Ship the idea of each of two boards that most people ask for, and merge another one into one of them; tell if there was any."""
+    """Ship the idea of each of two boards that most people ask for, and merge others into them that the same people ask for.
+
+    So somebody always asks twice for what ships. Tell if there was any.
+    """
     boards = fold(world.evidence())
     where = {d["idea_id"]: d["board"] for d in world.evidence().facts("board.decisions") if d["type"] == "opened"}
-    ranked = sorted(boards.said().items(), key=lambda entry: (-len(entry[1]), entry[0]))
+    said = boards.said()
+    asked = {root: boards.people(feedback) for root, feedback in said.items()}
+    ranked = sorted(said.items(), key=lambda entry: (-len(entry[1]), entry[0]))
     fresh = [root for root, _ in ranked if root not in boards.shipped]
     for root in fresh[:2]:
         await world.publish(world.load.shipped(root, where[root]))
         others = [other for other in fresh[2:] if where[other] == where[root]]
+        others.sort(key=lambda other: -len(asked[other] & asked[root]))  # stable: of those alike, the one that most ask for
         if others:
-            await world.publish(world.load.merged(world.rng.choice(others[:4]), root, where[root]))
+            await world.publish(world.load.merged(world.rng.choice(others[:_MERGEABLE]), root, where[root]))
     return bool(fresh)
 
 
