@@ -33,13 +33,19 @@ def _decide(*events: BoardEvent) -> tuple[list[Decision], dict[str, Idea], list[
     return decisions, ideas, list(outcomes)
 
 
-def test_a_vote_says_again_what_its_parent_says() -> None:
+def test_a_vote_is_linked_where_its_parent_is_and_says_nothing_but_its_own() -> None:
     decisions, ideas, _ = _decide(_PARENT, _vote(1))
-    opened, linked, voted = decisions
+    opened, _, voted = decisions
     assert (voted.type, voted.method, voted.idea_id) == ("linked", "vote", opened.idea_id)
-    assert (voted.text, voted.person_id) == (linked.text, f"{WORKSPACE}:person:bob")
+    assert (voted.text, voted.person_id) == ("+1", f"{WORKSPACE}:person:bob")
     (idea,) = ideas.values()
     assert (idea.people, idea.mentions) == (2, 2)
+
+
+def test_what_merely_says_the_same_as_a_vote_does_not_join_its_idea() -> None:
+    decisions, ideas, _ = _decide(_PARENT, _vote(1), submitted(2, "+1"))
+    assert [decision.method for decision in decisions if decision.type == "linked"] == ["semantic", "vote", "semantic"]
+    assert len(ideas) == 2
 
 
 def test_a_vote_for_nothing_that_is_known_establishes_nothing() -> None:

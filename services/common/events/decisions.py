@@ -68,7 +68,7 @@ class Decision:
     rating: float | None = None
     method: str | None = None
     """How it was reached: ``exact``, ``semantic``, ``repair``, ``split``, ``command``, ``undo`` (``reason`` is the command's event),
-    ``revision``, ``retraction``, ``vote`` (a "+1" says again what its parent says)."""
+    ``revision``, ``retraction``, ``vote`` (a "+1", linked where its parent is)."""
     score: float | None = None
     threshold: float | None = None
     candidates_json: str | None = None

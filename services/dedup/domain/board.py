@@ -19,7 +19,7 @@ from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
 from services.dedup.domain.index import Index, Units, in_units
 from services.dedup.domain.policy import BALANCED, Bands, Policy
 from services.dedup.domain.portrait import Portrait, Vocabulary
-from services.dedup.domain.texts import text_key
+from services.dedup.domain.texts import VOTE, text_key
 from services.dedup.domain.wordings import Wordings
 
 _FAMILY = "family of "
@@ -207,7 +207,8 @@ class Board:
     def _link(self, decision: Decision, vector: Units | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._hold(idea, decision.text, feedback, vector) if decision.text else -1
+        says_it = bool(decision.text) and decision.method != VOTE
+        row = self._hold(idea, decision.text or "", feedback, vector) if says_it else -1
         idea.title_is_of(person)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link

@@ -24,7 +24,7 @@ from services.dedup.domain.questions import worth
 from services.dedup.domain.repair import Pair, repair_of
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.split import splits_to_propose
-from services.dedup.domain.texts import text_key, title_of
+from services.dedup.domain.texts import VOTE, text_key, title_of
 
 Vector: TypeAlias = NDArray[np.float32]
 """L2-normalised."""
@@ -110,7 +110,7 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
 
 
 def _vote(draft: Draft) -> None:
-    """Link a bare "+1" as if it said what its parent says; where the board does not hold the parent, nobody knows what it wants."""
+    """Link a bare "+1" to its parent's idea, with no word but its own; without the parent nobody knows what it wants."""
     board, event = draft.board, draft.event
     feedback = event.feedback_id or ""
     if event.revision <= board.revisions.get(feedback, -1):
@@ -121,8 +121,7 @@ def _vote(draft: Draft) -> None:
     parent = board.links.get(event.parent_id or "")
     if parent is not None:
         shown = _SAME % (parent.idea_id, parent.event_id)
-        said = _feedback(event) | {"text": board.wordings.text(parent.row)}
-        draft.decide("linked", idea_id=parent.idea_id, method="vote", candidates_json=shown, **said)
+        draft.decide("linked", idea_id=parent.idea_id, method=VOTE, candidates_json=shown, **_feedback(event))
 
 
 def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:

@@ -27,7 +27,7 @@ from services.dedup.domain.erasing import erased_by
 from services.dedup.domain.index import SCALE, Units, in_units
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.states import changed_ideas
-from services.dedup.domain.texts import text_key
+from services.dedup.domain.texts import VOTE, text_key
 from services.dedup.domain.undoing import undone_by
 
 
@@ -130,7 +130,7 @@ def _apply(board: Board, said: Sequence[Decision], vector_of: VectorOf) -> tuple
 
 def _vector(board: Board, linked: Decision, former: tuple[bytes, Units] | None, vector_of: VectorOf) -> tuple[bytes | None, Units | None]:
     """Return the vector of a linked text for the log and for the board: that of the same text before, or a new one; none if held."""
-    if not linked.text:
+    if not linked.text or linked.method == VOTE:
         return None, None
     key = text_key(linked.text or "")
     if former is not None and former[0] == key:
