@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pymongo import MongoClient
 
 from services.common import ids
 from services.common.ids import board_key
@@ -17,6 +19,7 @@ from services.common.records import Output, Record
 from services.console.board import newest
 from services.console.topics import wanted_topics
 from tests.e2e.harness import StackProcess, decisions, ideas, publish, quiet
+from tests.faults.surroundings import MONGO_URL
 
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -72,11 +75,22 @@ async def _erase(stack: StackProcess, who: str) -> dict[str, Any]:
     return report
 
 
+def _holding(folder: Path) -> list[str]:
+    """Return the stores that hold her mark: SQLite's files, free pages included, or collections of a MongoDB."""
+    return _collections(os.environ[MONGO_URL]) if MONGO_URL in os.environ else _files(folder)
+
+
 def _files(folder: Path) -> list[str]:
-    """Return the stores' files that hold her mark anywhere, free pages included."""
     files = [path for path in folder.rglob("*") if path.is_file() and any(name in path.name for name in (".db", ".sqlite"))]
     assert files
     return [path.name for path in files if MARK.encode() in path.read_bytes().lower()]
+
+
+def _collections(url: str) -> list[str]:
+    client: MongoClient[dict[str, Any]] = MongoClient(url)
+    with client:
+        places = [(name, kept) for name in client.list_database_names() for kept in client[name].list_collection_names()]
+        return [f"{name}.{kept}" for name, kept in places if any(MARK in repr(row).lower() for row in client[name][kept].find())]
 
 
 async def test_nothing_speaks_of_her_but_what_the_command_says(stack: StackProcess) -> None:
@@ -97,7 +111,7 @@ async def test_nothing_speaks_of_her_but_what_the_command_says(stack: StackProce
         await quiet(cluster, tail)
         before = newest(ideas(tail.records["ideas"], WORKSPACE))
         assert _speaking(tail.records["ideas"])
-        assert _files(stack.folder)
+        assert _holding(stack.folder)
 
         report = await _erase(stack, f"email:{MAIL}")
         await quiet(cluster, tail)
@@ -110,7 +124,7 @@ async def test_nothing_speaks_of_her_but_what_the_command_says(stack: StackProce
         left = {entry["topic"] for entry in report["left"]}
         assert {name for name, records in told.items() if name not in compacted and _speaking(await _kept(cluster, name))} <= left
         assert {"feedback.raw", "people.raw"} <= left
-        assert _files(stack.folder) == []
+        assert _holding(stack.folder) == []
         after = newest(ideas(tail.records["ideas"], WORKSPACE))
         counts = [{name: (i.people, i.mentions, i.status, i.root_id) for name, i in states.items()} for states in (before, after)]
         assert counts[0] == counts[1]
