@@ -14,7 +14,7 @@ import pytest
 from services.console.board import Links
 from tests.e2e.harness import StackProcess, decisions, enriched, ideas, quiet, texts_of_sample
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 DATA = Path(os.environ.get("GROUNDSWELL_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
 
