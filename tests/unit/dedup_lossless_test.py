@@ -1,4 +1,4 @@
-"""Whatever humans do to ideas can be undone, and then votes, requesters and clusters are what they were."""
+"""Whatever a human does to ideas is undone by its inverse; of several, in whatever order, by `undo`: dedup_undo_test."""
 
 from __future__ import annotations
 
@@ -108,22 +108,6 @@ def picture(board: Board) -> dict[str, Any]:
         )
     pointers = {idea: board.root_of(idea) for idea in board.ideas if board.ideas[idea].links}
     return {"clusters": clusters, "links": {f: link.idea_id for f, link in board.links.items()}, "pointers": pointers}
-
-
-@LAW
-@given(steps=STEPS)
-def test_undoing_the_last_first_restores_all(steps: Sequence[tuple[str, int, int]]) -> None:
-    table = Table()
-    before = picture(table.board)
-    done: list[tuple[tuple[Decision, ...], dict[str, str]]] = []
-    for step in steps:
-        titles = table.titles()
-        done.append((table.act(*step), titles))
-
-    for said, titles in reversed(done):
-        table.undo(said, titles)
-
-    assert picture(table.board) == before
 
 
 @LAW
