@@ -139,6 +139,7 @@ class Story:
         self.separated = False
         self.told: list[Row] = []
         self.crashes: Counter[str] = Counter()
+        self.deaths = 0
         self._writes_to_live: int | None = None
         self._dies_after = False
         self._unrecorded: list[str] = []
@@ -283,7 +284,7 @@ class Story:
     def _assert_manners(self, row: Row) -> None:
         """Check that nobody who asked for nothing else is disturbed in their quiet hours, or too often."""
         manners, now = self.world.manners, self.world.clock.time
-        if row.channel == "in_app" or self.wished or self.crashes:
+        if row.channel == "in_app" or self.wished or self.deaths:  # what a process had begun when it died is sent again at once
             return
         if manners.quiet is not None:
             local = datetime.fromtimestamp(now / 1_000_000, ZoneInfo(manners.zone))
@@ -311,12 +312,14 @@ class Story:
                 self._writes_to_live -= 1
                 if self._writes_to_live == 0 and not self._dies_after:
                     self.crashes.update(self._unrecorded)
+                    self.deaths += 1
                     self._unrecorded.clear()
                     raise Crash
             await write(*arguments)
             if write.__name__ == "settle":
                 self._unrecorded.clear()
             if self._writes_to_live == 0:
+                self.deaths += 1
                 raise Crash
 
         return write_or_die
