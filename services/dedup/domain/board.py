@@ -207,8 +207,7 @@ class Board:
     def _link(self, decision: Decision, vector: Units | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        says_it = bool(decision.text) and decision.method != VOTE
-        row = self._hold(idea, decision.text or "", feedback, vector) if says_it else -1
+        row = self._hold(idea, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
         idea.title_is_of(person)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
