@@ -33,7 +33,7 @@ BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
 """An Apache Kafka for the stack under test, instead of the embedded broker; its topics are made anew."""
 MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
 """A MongoDB, used beside such a Kafka only; the stack takes databases of its own there."""
-_QUIET_SECONDS = 450.0 if MONGO_URL in os.environ else 150.0
+_QUIET_SECONDS = 450.0 if {BOOTSTRAP, MONGO_URL} <= os.environ.keys() else 150.0
 """FerretDB takes thrice as long for thousands of texts."""
 
 
@@ -41,8 +41,13 @@ def engines() -> list[str]:
     """Return the options of ``groundswell up`` that name the engines of this run."""
     if BOOTSTRAP not in os.environ:
         return []
-    store = ["--store", os.environ[MONGO_URL]] if MONGO_URL in os.environ else []
-    return ["--bootstrap", os.environ[BOOTSTRAP], *store]
+    store = mongo_url()
+    return ["--bootstrap", os.environ[BOOTSTRAP], *(["--store", store] if store else [])]
+
+
+def mongo_url() -> str | None:
+    """Return where the MongoDB of the stack under test is; None says that its stores are SQLite's files."""
+    return os.environ.get(MONGO_URL) if BOOTSTRAP in os.environ else None
 
 
 class StackProcess:

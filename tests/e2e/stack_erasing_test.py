@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,8 +17,7 @@ from services.common.ids import board_key
 from services.common.records import Output, Record
 from services.console.board import newest
 from services.console.topics import wanted_topics
-from tests.e2e.harness import StackProcess, decisions, ideas, publish, quiet
-from tests.faults.surroundings import MONGO_URL
+from tests.e2e.harness import StackProcess, decisions, ideas, mongo_url, publish, quiet
 
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -77,7 +75,8 @@ async def _erase(stack: StackProcess, who: str) -> dict[str, Any]:
 
 def _holding(folder: Path) -> list[str]:
     """Return the stores that hold her mark: SQLite's files, free pages included, or collections of a MongoDB."""
-    return _collections(os.environ[MONGO_URL]) if MONGO_URL in os.environ else _files(folder)
+    url = mongo_url()
+    return _files(folder) if url is None else _collections(url)
 
 
 def _files(folder: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -18,13 +17,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.common.clock import SystemClock
 from services.common.events import Alert
-from services.common.paths import EXAMPLES, ROOT
+from services.common.paths import EXAMPLES
 from services.notifier.adapters.smtp import SmtpMailer
 from services.notifier.adapters.templates import Templates
 from services.notifier.domain.letter import Letter
 from services.notifier.ports import Accepted, Delivery, Message, Refused
 from services.notifier.settings import SmtpSettings
-from tests.support import mta
+from tests.support import mta, node
 
 SENDER = f"Lumora Grüße <hello@{mta.DOMAIN}>"
 ALERT = Alert(
@@ -84,7 +83,7 @@ async def test_who_is_unknown_there_is_refused_and_the_others_are_not(server: mt
     assert "nobody of that name" in second.reason
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not here: no MIME parser of another language read a mail")
+@pytest.mark.skipif(node.MISSING, reason="npm is not here: no MIME parser of another language read a mail")
 @pytest.mark.parametrize("alerts", [1, 3])
 async def test_a_parser_of_another_language_reads_what_arrived(server: mta.Mta, tmp_path: Path, alerts: int) -> None:
     await send(server, composed("ann", alerts=alerts))
@@ -102,9 +101,6 @@ async def test_a_parser_of_another_language_reads_what_arrived(server: mta.Mta, 
 
 def parsed_by_node(folder: Path, body: bytes) -> dict[str, str]:
     """Return what ``mailparser`` makes of a mail."""
-    modules = ROOT / ".groundswell" / "npm"
-    if not (modules / "node_modules" / "mailparser").exists():
-        subprocess.run(["npm", "install", "--silent", "--prefix", modules, "mailparser@3.7.4"], check=True, capture_output=True)
     (folder / "mail.eml").write_bytes(body)
     script = (
         "const {simpleParser} = require('mailparser');"
@@ -112,9 +108,8 @@ def parsed_by_node(folder: Path, body: bytes) -> dict[str, str]:
         " from: m.from.value[0].name, address: m.from.value[0].address, text: m.text, html: m.html, id: m.messageId,"
         " unsubscribe: JSON.stringify(m.headers.get('list'))})));"
     )
-    run = subprocess.run(
-        ["node", "-e", script], cwd=folder, env={**os.environ, "NODE_PATH": str(modules / "node_modules")}, capture_output=True, check=True
-    )
+    run = node.ran("mailparser@3.7.4", script, folder)
+    assert run.returncode == 0, run.stderr.decode()
     read: dict[str, str] = json.loads(run.stdout)
     return read
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -21,13 +18,13 @@ from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from services.common.clock import SystemClock
 from services.common.events import Alert
-from services.common.paths import ROOT
 from services.notifier.adapters.addresses import Network
 from services.notifier.adapters.posting import Poster, Reach
 from services.notifier.adapters.slack import SlackChannel
 from services.notifier.adapters.webhook import LARGEST_BODY_BYTES, WebhookChannel, secret_of
 from services.notifier.domain.letter import Letter
 from services.notifier.ports import Accepted, Delivery, Disabled, Message, Postponed, Refused
+from tests.support import node
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 MASTER, OLD_MASTER = "a master secret", "the one before"
@@ -122,7 +119,7 @@ async def test_the_library_verifies_what_arrives_with_the_secret_of_the_address_
     assert headers["webhook-id"] == "msg_aaaaaaaaaaaaaaaaaaaaaaaa"
 
 
-@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not here: no library of another language verified a signature")
+@pytest.mark.skipif(node.MISSING, reason="npm is not here: no library of another language verified a signature")
 async def test_the_library_of_another_language_verifies_them_too(tmp_path: Path) -> None:
     async with serving() as server:
         await post(letter(server.url, quote="Grüße, 你好 \u2028"))
@@ -135,21 +132,12 @@ async def test_the_library_of_another_language_verifies_them_too(tmp_path: Path)
 
 def verified_by_node(folder: Path, secret: str) -> str | None:
     """Return the quote of the message in *folder*, if the library believes that it is signed with *secret*."""
-    modules = ROOT / ".groundswell" / "npm"
-    if not (modules / "node_modules" / "standardwebhooks").exists():
-        subprocess.run(["npm", "install", "--silent", "--prefix", modules, "standardwebhooks@1.0.0"], check=True, capture_output=True)
     script = (
         "const {Webhook} = require('standardwebhooks'), fs = require('fs');"
         "const told = new Webhook(process.argv[1]).verify(fs.readFileSync('body', 'utf8'), JSON.parse(fs.readFileSync('headers.json')));"
         "console.log(told.data.quote);"
     )
-    run = subprocess.run(
-        ["node", "-e", script, secret],
-        cwd=folder,
-        env={**os.environ, "NODE_PATH": str(modules / "node_modules")},
-        capture_output=True,
-        check=False,
-    )
+    run = node.ran("standardwebhooks@1.0.0", script, folder, secret)
     return run.stdout.decode() if run.returncode == 0 else None
 
 
