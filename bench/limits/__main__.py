@@ -36,9 +36,10 @@ LIMITS: dict[str, tuple[Measure, int]] = {
     "hot-board": (bursts.hot_board, 20_000),
     "burst": (bursts.burst, 1_000),
     "fat-burst": (bursts.fat_burst, 300),
-    "replay-dedup": (replays.replay_dedup, 30_000),
+    "replay-ingest": (replays.replay_ingest, 200_000),
+    "replay-dedup": (replays.replay_dedup, 100_000),
     "replay-segmenter": (replays.replay_segmenter, 100_000),
-    "replay-notifier": (replays.replay_notifier, 100_000),
+    "replay-notifier": (replays.replay_notifier, 200_000),
     "large-records": (large.large_records, 1024 * 1024),
 }
 """Each limit's measure and the size that is stated."""

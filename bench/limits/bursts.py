@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from pathlib import Path
 
 from bench.limits.figures import Bar, Found, in_slices
-from bench.limits.made import WORKSPACE, Decided, Wishes, person, submitted
+from bench.limits.made import Decided, Wishes, person, said, submitted
 from bench.limits.rig import Rig
 from services.common.records import Output
 from services.console.embedded.stack import SERVICES
@@ -41,7 +40,7 @@ async def hot_board(folder: Path, size: int) -> Found:
 def _input(rig: Rig, name: str, texts: list[str]) -> list[Output]:
     match name:
         case "ingest":
-            return _raw(texts)
+            return said(texts)
         case "dedup":
             return rig.outputs(submitted("hot", n, text, person(n // 5)) for n, text in enumerate(texts))
         case _:
@@ -70,14 +69,14 @@ async def _burst(folder: Path, size: int, limit: str, characters: int) -> Found:
         texts = [
             f"{text} {'x' * max(characters - len(text), 0)}"[: characters or None] for text in Wishes().texts(size * (1 + _TIMES * 15))
         ]
-        calm = _raw(texts[:size])
+        calm = said(texts[:size])
         started = time.monotonic()
         await _through(rig, calm)
         rate = size / (time.monotonic() - started)
         before = {name: rig.services[name].usage() for name in SERVICES}
         for name in SERVICES:
             rig.services[name].forget_peak()
-        wave = _raw(texts[size : size + int(rate * _TIMES * _BURST_SECONDS)], size)
+        wave = said(texts[size : size + int(rate * _TIMES * _BURST_SECONDS)], size)
         started = time.monotonic()
         await _at_rate(rig, wave, rate * _TIMES)
         offered = time.monotonic() - started
@@ -125,11 +124,3 @@ async def _through(rig: Rig, outputs: list[Output]) -> None:
         while await rig.acknowledged(name, topic) < end:
             rig.services[name].check()
             await asyncio.sleep(_WATCH_SECONDS / 5)
-
-
-def _raw(texts: list[str], first: int = 0) -> list[Output]:
-    place = {"workspace": WORKSPACE, "board": "hot"}
-    values = [
-        {"id": f"f{n}", **place, "text": text, "author": {"email": f"person-{n // 5}@example.com"}} for n, text in enumerate(texts, first)
-    ]
-    return [Output("feedback.raw", b"k%d" % n, json.dumps(value).encode(), b"k%d" % n) for n, value in enumerate(values)]

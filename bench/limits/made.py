@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from services.common import ids
 from services.common.events import BoardEvent, Decision, PersonEvent
+from services.common.records import Output
 
 WORKSPACE = "bench"
 NOW = 1_790_000_000_000_000
@@ -56,6 +58,16 @@ class Wishes:
 def person(number: int) -> str:
     """Return the id of a person."""
     return ids.person_id(WORKSPACE, f"email:person-{number}@example.com")
+
+
+def said(texts: Iterable[str], first: int = 0, boards: int = 1) -> list[Output]:
+    """Return each of *texts* as the outside world publishes it, numbered from *first*; everybody says five of them, on *boards* in turn."""
+    made = []
+    for number, text in enumerate(texts, first):
+        place = {"workspace": WORKSPACE, "board": "hot" if boards == 1 else f"b{number % boards}"}
+        body = {"id": f"f{number}", **place, "text": text, "author": {"email": f"person-{number // 5}@example.com"}}
+        made.append(Output("feedback.raw", b"k%d" % number, json.dumps(body).encode(), b"k%d" % number))
+    return made
 
 
 def submitted(board: str, number: int, text: str, person_id: str) -> BoardEvent:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.limits.figures import Bar, Found
-from bench.limits.made import Decided, Wishes, contact, person, profile, submitted
+from bench.limits.made import Decided, Wishes, contact, person, profile, said, submitted
 from bench.limits.rig import PARTITIONS, Rig
 from services.common.kafka_rewind import set_back
 from services.common.records import Output
@@ -21,6 +21,11 @@ _PEAK_MIB = 1_024
 _IDEAS_SHARE = 20
 _PEOPLE_SHARE = 5
 _BOARDS = 20
+
+
+async def replay_ingest(folder: Path, size: int) -> Found:
+    """Ingest, *size* pieces of feedback for twenty boards, everybody with five of them."""
+    return await _replay(folder, "ingest", size, lambda _: said(Wishes(repeated=0.5).texts(size), boards=_BOARDS))
 
 
 async def replay_dedup(folder: Path, size: int) -> Found:

@@ -212,18 +212,21 @@ class Rig:
         """Return once the service has acknowledged all that was fed to it and all that it tells itself.
 
         Raises:
-            RuntimeError: It ended, or did not get there.
+            RuntimeError: It ended, or came no further for *patience_seconds*.
         """
-        deadline = time.monotonic() + patience_seconds
+        deadline, least = time.monotonic() + patience_seconds, sys.maxsize
         reads = [topic for topic in consumed_topics()[name] if self.fed[topic]]
         own = [topic for topic in consumed_topics()[name] if topic in ("segmenter.work", "notifications.outbox")]
         while True:
             self.services[name].check()
-            behind = sum([self.fed[topic] - await self.acknowledged(name, topic) for topic in reads])
-            if behind <= 0 and not await self._own_lag(name, own):
+            behind = sum([max(self.fed[topic] - await self.acknowledged(name, topic), 0) for topic in reads])
+            behind += await self._own_lag(name, own)
+            if behind == 0:
                 return
-            if time.monotonic() > deadline:
-                raise RuntimeError(f"{name} is {behind} records behind after {patience_seconds:.0f} s")
+            if behind < least:
+                deadline, least = time.monotonic() + patience_seconds, behind
+            elif time.monotonic() > deadline:
+                raise RuntimeError(f"{name} is {behind} records behind, and came no further for {patience_seconds:.0f} s")
             await asyncio.sleep(_POLL_SECONDS if behind < 5_000 else 0.5)
 
     async def _own_lag(self, name: str, topics: Sequence[str]) -> int:
