@@ -38,6 +38,7 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TcpProxy]:
 def outside(proxy: TcpProxy) -> Iterator[Broker]:
     yield Broker(f"127.0.0.1:{proxy.port}")
     proxy.restore()
+    proxy.delay_seconds, proxy.answers_to_lose = 0.0, 0
 
 
 @pytest.fixture
@@ -64,6 +65,25 @@ async def test_a_broker_gone_for_three_seconds_costs_nothing(proxy: TcpProxy, ou
     wait_for(lambda: time.monotonic() - cut_at > 3, "three seconds")
     assert worker.running
     proxy.restore()
+    await _drained(outside, tiny)
+    assert worker.running, "the worker survives"
+    assert {r.value for r in await outside.read(tiny.target)} == {r.value for r in sent}
+    assert await outside.read(tiny.letters) == []
+    assert worker.terminate() == 0
+
+
+@pytest.mark.parametrize(("delay_seconds", "lost"), [(0.1, 0), (0.0, 9)], ids=["slow", "answers lost or half"])
+async def test_a_broker_that_is_hard_to_hear_costs_nothing(
+    proxy: TcpProxy, outside: Broker, tiny: Tiny, delay_seconds: float, lost: int
+) -> None:
+    await outside.create(2, tiny.source, tiny.target, tiny.letters)
+    sent = [Sent(b"slow:0.005|%d" % number, b"%d" % number, number % 2) for number in range(400)]
+    await outside.send(tiny.source, sent)
+    worker = tiny.start(GROUNDSWELL_BATCH_RECORDS="25")
+    await eventually(lambda: len(tiny.journal()) >= 4, "well under way")
+    proxy.delay_seconds, proxy.answers_to_lose = delay_seconds, lost
+    await eventually(lambda: len(tiny.journal()) >= 12 and proxy.answers_to_lose == 0, "going on")
+    proxy.delay_seconds = 0.0
     await _drained(outside, tiny)
     assert worker.running, "the worker survives"
     assert {r.value for r in await outside.read(tiny.target)} == {r.value for r in sent}

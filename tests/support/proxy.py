@@ -1,4 +1,4 @@
-"""A TCP proxy that can cut every connection and refuse new ones, delay, and lose answers, while what lies behind it lives on."""
+"""A TCP proxy that can cut connections and refuse new ones, delay, and lose answers or half of them, while what lies behind it lives on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ class TcpProxy:
         self.delay_seconds = 0.0
         """So long each piece of data waits, in either direction."""
         self.answers_to_lose = 0
-        """So many pieces of data from behind are swallowed, each with its connection: what was asked for has happened, unheard."""
+        """So many pieces of data from behind are swallowed, each with its connection: what was asked for has happened, unheard.
+
+        Every other one is swallowed by half: whoever asked hears the beginning of an answer.
+        """
         self._accepting = threading.Thread(target=self._accept, daemon=True)
 
     def __enter__(self) -> TcpProxy:
@@ -51,11 +54,12 @@ class TcpProxy:
         with self._lock:
             self._is_cut = False
 
-    def _loses(self) -> bool:
+    def _what_is_left_of(self, data: bytes) -> bytes | None:
+        """Return the part of an answer that comes through before its connection breaks; None for one that is not to be lost."""
         with self._lock:
-            lost = self.answers_to_lose > 0
-            self.answers_to_lose -= lost
-        return lost
+            number = self.answers_to_lose
+            self.answers_to_lose = max(number - 1, 0)
+        return None if number <= 0 else data[: len(data) // 2] if number % 2 else b""
 
     def _accept(self) -> None:
         while True:
@@ -82,9 +86,10 @@ class TcpProxy:
         with suppress(OSError):
             while data := source.recv(_CHUNK_BYTES):
                 time.sleep(self.delay_seconds)
-                if answers and self._loses():
+                left = self._what_is_left_of(data) if answers else None
+                target.sendall(data if left is None else left)
+                if left is not None:
                     break
-                target.sendall(data)
         with self._lock:
             self._open.discard(source)
         with suppress(OSError):
