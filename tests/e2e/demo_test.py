@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(500)]
 
 SHOWN = (
     "What people ask for most",
@@ -27,7 +27,7 @@ SHOWN = (
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "services.console", "demo", *arguments], capture_output=True, text=True, check=False, timeout=200
+        [sys.executable, "-m", "services.console", "demo", *arguments], capture_output=True, text=True, check=False, timeout=400
     )
 
 

@@ -26,14 +26,14 @@ from services.console.topics import wanted_topics
 from tests.e2e.harness import StackProcess, decisions, enriched, publish, quiet
 from tests.independent_reader import read_topics
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 PUBLISHED = [topic for topic, contract in load_topics().items() if contract.value == "avro" and not contract.internal]
 SILENT = {"notifications.in_app", "notifications.reports"}
 """Nothing is told in the product here, and nobody sends reports of deliveries."""
 RAW_TOPICS = [topic for topic, contract in wanted_topics().items() if contract.partition_by == "producer"]
-_TOLD_SECONDS = 90.0
-_AT_WORK_SECONDS = 90.0
+_TOLD_SECONDS = 180.0
+_AT_WORK_SECONDS = 180.0
 AT_WORK = {"ingest": "board.events", "dedup": "board.decisions", "segmenter": "feedback.enriched", "notifier": "feedback.enriched"}
 """The topic that shows when a service is in the middle of the input; the notifier reads what the segmenter reads."""
 

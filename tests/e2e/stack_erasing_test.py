@@ -19,7 +19,7 @@ from services.console.board import newest
 from services.console.topics import wanted_topics
 from tests.e2e.harness import StackProcess, decisions, ideas, mongo_url, publish, quiet
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 WORKSPACE, BOARD = "forgetful", "b"
 MARK = "zyxquorble"

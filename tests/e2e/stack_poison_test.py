@@ -12,7 +12,7 @@ from services.common.records import Output
 from services.console.letters import read_letters
 from tests.e2e.harness import StackProcess, enriched, publish, quiet
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 WORKSPACE = "poison"
 GOOD, BAD = 2_000, 200

@@ -16,7 +16,7 @@ from tests.faults.folding import fold
 from tests.faults.injections import AHEAD_SECONDS, Fault
 from tests.faults.invariants import broken, i4_everyone_hears_once, i7_saying_it_again_changes_nothing
 from tests.faults.surroundings import Engine
-from tests.faults.world import SETTLE_SECONDS, World, opened
+from tests.faults.world import World, opened
 
 _FAVOUR = 5
 _MERGEABLE = 4
@@ -60,6 +60,10 @@ class Report:
         return "\n".join(lines) if self.broken else "\n".join([*lines, "  every invariant holds"])
 
 
+def _all_told(evidence: Evidence) -> bool:
+    return next(i4_everyone_hears_once(evidence), None) is None
+
+
 async def run(
     engine: Engine,
     seed: int,
@@ -69,9 +73,9 @@ async def run(
     only: Collection[str] | None = None,
     patches: Mapping[str, str] | None = None,
     deadly: bool = True,
-    settle_seconds: float = SETTLE_SECONDS,
     favoured: Collection[str] = (),
     least_enriched: int = 0,
+    told: Callable[[Evidence], bool] = _all_told,
 ) -> Report:
     """Run once.
 
@@ -83,13 +87,12 @@ async def run(
         only: The faults to choose from, by name; by default all that the engine allows.
         patches: What ``tests.faults.patched`` does to each process of a service.
         deadly: Whether there is one record for each service that kills its worker every time.
-        settle_seconds: So long somebody may be behind afterwards.
         favoured: Faults, by name, that come some times as often as usual.
         least_enriched: The load goes on until so much feedback has come through, however slow the machine is.
+        told: What is waited for afterwards, beside that nobody is behind; by default, that everyone has heard of what shipped.
     """
     patches = {service: ",".join(_patched(service, patches or {}, deadly=deadly)) for service in SERVICES}
     async with opened(engine, seed, say, patches) as world:
-        world.settle_seconds = settle_seconds
         watching = asyncio.create_task(world.watch())
         await world.publish(world.load.background())
         loading = asyncio.create_task(_load(world, seconds, least_enriched, deadly=deadly))
@@ -101,13 +104,13 @@ async def run(
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         world.set_clock(AHEAD_SECONDS)  # what was put off by clocks that were ahead is due by now
-        settled = await world.settle(_all_told)
+        settled = await world.settle(told)
         before = await world.judged(settled)
         found = broken(before)
         if found:
             _keep(world, before)
         else:
-            found |= await _again(world, before)
+            found |= await _again(world, before, told)
         return _report(world, before, found)
 
 
@@ -175,15 +178,11 @@ async def _hurt(world: World, choice: Sequence[tuple[str, Fault]], loading: asyn
         world.count(name)
 
 
-def _all_told(evidence: Evidence) -> bool:
-    return next(i4_everyone_hears_once(evidence), None) is None
-
-
-async def _again(world: World, before: Evidence) -> dict[str, list[str]]:
+async def _again(world: World, before: Evidence, told: Callable[[Evidence], bool]) -> dict[str, list[str]]:
     """Publish everything once more; nothing may change."""
     world.say("everything again")
     await world.publish(world.load.everything_again(), age_seconds=0.0)
-    settled = await world.settle(_all_told)
+    settled = await world.settle(told)
     after = await world.judged(settled)
     found = broken(after)
     if found:

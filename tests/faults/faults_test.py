@@ -9,7 +9,7 @@ import pytest
 from tests.faults.campaign import run
 from tests.faults.surroundings import BOOTSTRAP, MONGO_URL
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 SEED = int(os.environ.get("GROUNDSWELL_FAULTS_SEED", "20261121"))
 SECONDS = 60.0
