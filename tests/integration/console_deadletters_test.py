@@ -30,9 +30,9 @@ from services.console.lag import measure
 from services.console.letters import Letter, read_letters
 from services.console.topics import apply_topics
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 _TICKET = {"ref": "T-1", "words": "Export drops the fonts", "from": "ann@example.com"}
 _CHANNELS = """\
 version: 1

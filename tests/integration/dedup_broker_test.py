@@ -22,9 +22,9 @@ from services.dedup.settings import DedupSettings
 from tests.fakes_dedup import BOARDS, CODEC, command, event_of, idea_name, models_folder, submitted
 from tests.support.one_service import ServiceProcess, broker_with_topics, publish, reading
 
-pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(500)]
 
-_PATIENCE_SECONDS = 90
+_PATIENCE_SECONDS = 150
 _WISHES = ("add a dark mode", "export a board to PDF", "the app crashes when I open a large board", "lock a frame", "a mobile app")
 _WAYS = (
     "{}",

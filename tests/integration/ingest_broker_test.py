@@ -19,9 +19,9 @@ from tests.fakes_ingest import BOARD, CHANNELS, WORKSPACE, event_of
 from tests.ingest_samples import GOOD, POISON
 from tests.support.one_service import ServiceProcess, broker_with_topics, publish, reading
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 
 
 @pytest.fixture

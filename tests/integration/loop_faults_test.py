@@ -13,7 +13,7 @@ from services.common.guard import Exit
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from services.common.settings import KafkaSettings
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 _COUNT = 40
 

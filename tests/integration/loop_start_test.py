@@ -14,7 +14,7 @@ from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from services.console.embedded.broker import EmbeddedBroker
 from tests.support.topics import Broker, Sent, eventually
 from tests.support.worker_process import Tiny
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
 on_kafka = pytest.mark.skipif(BOOTSTRAP not in os.environ, reason=f"needs an Apache Kafka: make kafka, and set {BOOTSTRAP}")
@@ -58,7 +58,7 @@ async def _drained(outside: Broker, tiny: Tiny) -> None:
     async def empty() -> bool:
         return await outside.lag(tiny.group, tiny.source) == 0
 
-    await eventually(empty, f"everything acknowledged; the last worker said:\n{tiny.processes[-1].text()[-3000:]}", 90)
+    await eventually(empty, f"everything acknowledged; the last worker said:\n{tiny.processes[-1].text()[-3000:]}", 150)
 
 
 async def _committed(outside: Broker, tiny: Tiny) -> list[bytes]:

@@ -22,9 +22,9 @@ from tests.unit.segmenter_history import History, Truth
 from tests.unit.segmenter_mortal import Mortal
 from tests.unit.segmenter_world import CODEC, DEFINITION, START, Board, Segmenter, define
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
-_PATIENCE_SECONDS = 60
+_PATIENCE_SECONDS = 120
 _READ = (EnrichedFeedback, PersonSegments, SegmentTransition, IdeaDemand)
 
 

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from services.common.records import Header, Record
 
-_PATIENCE_SECONDS = 40.0
+_PATIENCE_SECONDS = 90.0
 _POLL_SECONDS = 0.1
 
 

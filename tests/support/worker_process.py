@@ -144,7 +144,7 @@ class Worker:
             return 0, ""
 
 
-def wait_for(holds: Any, what: str, seconds: float = 40.0) -> None:
+def wait_for(holds: Any, what: str, seconds: float = 90.0) -> None:
     """Return once *holds()* does; fail with *what* after *seconds*."""
     deadline = time.monotonic() + seconds
     while not holds():
