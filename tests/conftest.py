@@ -21,7 +21,9 @@ os.environ |= {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(pool, "1")
 
-hypothesis.settings.register_profile("groundswell", deadline=None, print_blob=True)
+# Neither an example's run nor its making is held against the clock: a busy machine is no fault of the law's.
+_UNTIMED = [hypothesis.HealthCheck.too_slow]
+hypothesis.settings.register_profile("groundswell", deadline=None, print_blob=True, suppress_health_check=_UNTIMED)
 hypothesis.settings.load_profile("groundswell")
 
 
