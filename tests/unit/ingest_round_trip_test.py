@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.round_trip import compare
+from tests.round_trip.__main__ import compare
 
 
 def test_whatever_the_order_the_same_is_left() -> None:

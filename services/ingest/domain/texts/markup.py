@@ -23,10 +23,14 @@ _QUOTES = etree.XPath(
 _BELOW_IS_QUOTED = etree.XPath("//*[@id='divRplyFwdMsg' or @id='appendonsend' or @id='mail-editor-reference-message-container']")
 """Where Outlook begins what it quotes, which lies beside the mark and not in it."""
 _DEEPEST = "Excessive depth"
+_UNFIT_FOR_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
+"""A parser lets them through; a tree takes none back."""
 
 _MARKDOWN = re.compile(
     r"[*_`#\[\]<>~|\\&]|^ {0,3}(?:[-+]|\d{1,9}[.)])(?: |$)|^(?: {4}|\t)|^ {0,3}(?:=+|-+) *$|  $|https?:|www\.|@", re.MULTILINE
 )
+_NO_CHARACTER = re.compile(r"&#(?:x0{0,4}fff[ef]|0{0,2}6553[45]);", re.IGNORECASE)
+"""What cmark renders as bytes that are no UTF-8."""
 _COMMENT = re.compile(r"<!--(?:(?!-->).)*(?:-->|\Z)", re.DOTALL)
 
 _SLACK_TOKEN = re.compile(r"<([^<>|]{1,2048})(?:\|([^<>]{0,2048}))?>")
@@ -63,6 +67,8 @@ def markdown_to_text(text: str) -> str:
     """
     if _MARKDOWN.search(text) is None:
         return text
+    if "&#" in text:
+        text = _NO_CHARACTER.sub("\ufffd", text)
     return _seen(cmarkgfm.github_flavored_markdown_to_html(_COMMENT.sub("", text)), quotes=True)
 
 
@@ -111,7 +117,7 @@ def _prune(tree: lxml.html.HtmlElement, *, quotes: bool) -> None:
         if element.tag in _INVISIBLE_TAGS or element.get("hidden") is not None or _is_hidden(element.get("style")):
             _drop(element)
         elif element.tag == "li":
-            element.text = f"- {(element.text or '').lstrip()}"
+            element.text = f"- {_UNFIT_FOR_XML.sub('', element.text or '').lstrip()}"
 
 
 def _is_hidden(style: str | None) -> bool:
