@@ -23,8 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.dedup_quality import Vectors, encoded
-from bench.labelled import Text, quality, read_board
+from bench.labelled import Text, Vectors, encoded, quality, read_board
 from services.common.settings import load_settings
 from services.dedup.domain import calibration
 from services.dedup.domain.calibration import NEVER, Calibration, Census, Coefficients
@@ -64,12 +63,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for file in asked.files:
         items = read_board(file)
         vectors = encoded(items, encoder, asked.vectors)
-        cuts += [_cut(file.stem, part, vectors) for part in _parts(items)]
+        cuts += cut_out(file.stem, items, vectors)
     _report("all boards", fitted(cuts), cuts)
     for file in asked.files:
         coefficients = fitted([cut for cut in cuts if cut.source != file.stem])
         _report(f"without {file.stem}", coefficients, [cut for cut in cuts if cut.source == file.stem])
     return 0
+
+
+def cut_out(source: str, items: Sequence[Text], vectors: Vectors) -> list[Cut]:
+    """Return the boards that are cut out of *items*, the labelled board *source*."""
+    return [_cut(source, part, vectors) for part in _parts(items)]
 
 
 def fitted(cuts: Sequence[Cut]) -> Coefficients:

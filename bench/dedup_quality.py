@@ -1,65 +1,70 @@
 """Measures how well dedup's own decisions gather the texts of labelled boards, beside other ways of clustering them.
 
     python -m bench.dedup_quality FILE... [--answers N] [--seeds 3] [--json] [--vectors FOLDER] [--baselines]
+                                          [--leave-one-out [--fit-also FILE]...]
 
 Each board is decided text by text in a seeded shuffle, past only, and judged as it stands after the last text. With ``--answers N`` a
 moderator, who knows the labels, looks in N times, evenly spread over the stream, and answers the question on top of the board's list:
 yes where most texts of both ideas have one label. FILE holds one JSON object a line: ``id``, ``text``, ``label``.
+
+With ``--leave-one-out`` each board is calibrated by coefficients that were fitted to the others (``bench.dedup_fit``; needs scikit-learn):
+what a board has to expect that nobody has seen. ``--fit-also`` names boards that are fitted to and not judged.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import hashlib
 import importlib
 import json
 import random
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.labelled import Quality, Text, mean, quality, read_board
+from bench.dedup_fit import cut_out, fitted
+from bench.labelled import Quality, Text, Vectors, encoded, mean, quality, read_board
 from services.common import ids
 from services.common.events import BoardEvent
 from services.common.settings import load_settings
 from services.dedup.domain.board import Board
+from services.dedup.domain.calibration import Calibration, Coefficients
 from services.dedup.domain.decide import decide
 from services.dedup.domain.questions import questions
 from services.dedup.offline import open_encoder
-from services.dedup.ports import Encoder
 from services.dedup.settings import DedupSettings
 
 _WORKSPACE, _BOARD = "bench", "board"
 _ORACLE_THRESHOLDS = np.arange(0.30, 1.0, 0.02)
 _PRIOR_TEXTS = 20
 
-Vectors = dict[str, NDArray[np.float32]]
-Way = Callable[[Sequence[Text], Vectors], Quality]
+Way = Callable[[Sequence[Text], Vectors, Coefficients | None], Quality]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print; return the process's exit status."""
     asked = _asked(arguments)
     encoder = open_encoder(load_settings(DedupSettings))
-    ways: dict[str, Way] = {"every text its own idea": lambda items, _: _judge(items, [item.id for item in items])}
+    ways: dict[str, Way] = {"every text its own idea": lambda items, *_: _judge(items, [item.id for item in items])}
     if asked.baselines:
         ways["agglomerative, centred, the board's best threshold"] = _agglomerative
-    ways["dedup"] = lambda items, vectors: _dedup(items, vectors, encoder.dimensions, 0)
-    if asked.answers:
-        ways[f"dedup, {asked.answers} answers"] = lambda items, vectors: _dedup(items, vectors, encoder.dimensions, asked.answers)
+    for answers in dict.fromkeys([0, asked.answers]):
+        ways[f"dedup, {answers} answers" if answers else "dedup"] = partial(_dedup, answers=answers)
     found: dict[str, dict[str, Quality]] = {way: {} for way in ways}
+    boards = {file: read_board(file) for file in [*asked.files, *asked.fit_also]}
+    vectors = {file: encoded(items, encoder, asked.vectors) for file, items in boards.items()}
+    by = _left_out(boards, vectors) if asked.leave_one_out else {}
     for file in asked.files:
-        items = read_board(file)
-        vectors = encoded(items, encoder, asked.vectors)
         for way, cluster in ways.items():
-            found[way][file.stem] = mean([cluster(_shuffled(items, seed), vectors) for seed in range(asked.seeds)])
-    for boards in found.values():
-        boards["macro"] = mean(list(boards.values()))
+            shuffles = [_shuffled(boards[file], seed) for seed in range(asked.seeds)]
+            found[way][file.stem] = mean([cluster(items, vectors[file], by.get(file)) for items in shuffles])
+    for judged in found.values():
+        judged["macro"] = mean(list(judged.values()))
     _print(found, as_json=asked.json)
     return 0
 
@@ -73,6 +78,8 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=3, help="shuffles to average over")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--vectors", type=Path, help="keep and reuse the vectors of each board here")
+    parser.add_argument("--leave-one-out", action="store_true", help="calibrate each board by what fits the others")
+    parser.add_argument("--fit-also", type=Path, action="append", default=[], metavar="FILE", help="fit to this board, too")
     parser.add_argument("--baselines", action="store_true", help="also batch clustering with an oracle's threshold; needs scikit-learn")
     return parser.parse_args(arguments)
 
@@ -81,25 +88,19 @@ def _shuffled(items: Sequence[Text], seed: int) -> list[Text]:
     return random.Random(seed).sample(items, len(items))
 
 
-def encoded(items: Sequence[Text], encoder: Encoder, folder: Path | None) -> Vectors:
-    """Encode each distinct text once, or read what was kept in *folder* for these texts and this model."""
-    texts = sorted({item.text for item in items})
-    if folder is None:
-        return {text: encoder.encode([text])[0] for text in texts}
-    digest = hashlib.blake2b("\0".join([encoder.model, *texts]).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
-    kept = folder / f"{digest}.npy"
-    if not kept.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        np.save(kept, np.vstack([encoder.encode([text])[0] for text in texts]))
-    return dict(zip(texts, np.load(kept), strict=True))
-
-
 def _judge(items: Sequence[Text], found: Sequence[str]) -> Quality:
     return quality([item.label for item in items], found)
 
 
-def _dedup(items: Sequence[Text], vectors: Vectors, dimensions: int, answers: int) -> Quality:
-    board = Board(_WORKSPACE, _BOARD, dimensions)
+def _left_out(boards: Mapping[Path, Sequence[Text]], vectors: Mapping[Path, Vectors]) -> dict[Path, Coefficients]:
+    """Return the coefficients that fit all boards but each one."""
+    cuts = {file: cut_out(str(file), items, vectors[file]) for file, items in boards.items()}
+    return {file: fitted([cut for other in boards if other != file for cut in cuts[other]]) for file in boards}
+
+
+def _dedup(items: Sequence[Text], vectors: Vectors, by: Coefficients | None, answers: int) -> Quality:
+    board = Board(_WORKSPACE, _BOARD, len(next(iter(vectors.values()))))
+    board.calibration = Calibration(by)
     moderator = _Moderator(board, {_feedback(item.id): item.label for item in items})
     for place, item in enumerate(items):
         decide(board, _submitted(place, item), f"bench/0/{place}", vectors.__getitem__)
@@ -155,7 +156,7 @@ def _event(name: str, **fields: str) -> BoardEvent:
     return BoardEvent(occurred_at=0, ingested_at=0, origin=f"bench/{name}", **common, **fields)  # type: ignore[arg-type]
 
 
-def _agglomerative(items: Sequence[Text], vectors: Vectors) -> Quality:
+def _agglomerative(items: Sequence[Text], vectors: Vectors, _by: Coefficients | None) -> Quality:
     """Cluster by average linkage over the whole board at once, cut where its labels like it best: no real system could."""
     cluster = importlib.import_module("sklearn.cluster").AgglomerativeClustering
     rows = np.vstack([vectors[item.text] for item in items])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Sequence
@@ -10,6 +11,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from services.dedup.ports import Encoder
+
+Vectors = dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,19 @@ def read_board(file: Path) -> list[Text]:
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{file}:{number}: expected an object with id, text and label") from error
     return items
+
+
+def encoded(items: Sequence[Text], encoder: Encoder, folder: Path | None) -> Vectors:
+    """Encode each distinct text once, or read what was kept in *folder* for these texts and this model."""
+    texts = sorted({item.text for item in items})
+    if folder is None:
+        return {text: encoder.encode([text])[0] for text in texts}
+    digest = hashlib.blake2b("\0".join([encoder.model, *texts]).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
+    kept = folder / f"{digest}.npy"
+    if not kept.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        np.save(kept, np.vstack([encoder.encode([text])[0] for text in texts]))
+    return dict(zip(texts, np.load(kept), strict=True))
 
 
 def quality(truth: Sequence[str], found: Sequence[str]) -> Quality:

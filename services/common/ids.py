@@ -30,11 +30,8 @@ def make_id(workspace: str, kind: str, *parts: str) -> str:
 
 
 def _digest(*parts: str) -> hashlib.blake2b:
-    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    for part in parts:
-        encoded = part.encode("utf-8", "surrogatepass")
-        digest.update(str(len(encoded)).encode() + _SEPARATOR + encoded)
-    return digest
+    encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
+    return hashlib.blake2b(b"".join([b"%d%b%b" % (len(part), _SEPARATOR, part) for part in encoded]), digest_size=_DIGEST_BYTES)
 
 
 def _base32(digest: bytes) -> str:
@@ -85,11 +82,22 @@ def decision_id(workspace: str, board: str, sequence: int) -> str:
 
 def decision_ids(workspace: str, board: str) -> Callable[[int], str]:
     """Return what gives ``decision_id`` for one board, in half the time."""
-    begun, name = _digest(workspace, "decision", board), f"{workspace}:decision:"
+    of = _ids_of(workspace, "decision", board)
+    return lambda sequence: of(b"%d" % sequence)
 
-    def of(sequence: int) -> str:
-        digest, digits = begun.copy(), b"%d" % sequence
-        digest.update(b"%d%b%b" % (len(digits), _SEPARATOR, digits))
+
+def idea_ids(workspace: str, board: str) -> Callable[[str], str]:
+    """Return what gives ``idea_id`` for one board, in a third of the time."""
+    of = _ids_of(workspace, "idea", board)
+    return lambda event_id: of(event_id.encode("utf-8", "surrogatepass"))
+
+
+def _ids_of(workspace: str, kind: str, first: str) -> Callable[[bytes], str]:
+    begun, name = _digest(workspace, kind, first), f"{workspace}:{kind}:"
+
+    def of(part: bytes) -> str:
+        digest = begun.copy()
+        digest.update(b"%d%b%b" % (len(part), _SEPARATOR, part))
         return name + _base32(digest.digest())
 
     return of

@@ -136,14 +136,17 @@ class DedupHandler:
     def _encoded(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> VectorOf:
         """Encode the new texts of *batch* at once; what turns out to be needed beyond them is encoded when it is."""
         texts: dict[str, None] = {}
+        of_board: dict[str, dict[str, None]] = {}
         for received in batch:
             event = received.event
             board = boards.get(_key(event))
             if event.text is None or board is None or board.position_of(event.event_id) is not None:
                 continue
             if not board.wordings.rows(text_key(event.text)):
-                texts[event.text] = None
+                texts[event.text] = of_board.setdefault(_key(event), {})[event.text] = None
         vectors = dict(zip(texts, self._encoder.encode(list(texts)), strict=True)) if texts else {}
+        for key, expected in of_board.items():
+            boards[key].index.expect([vectors[text] for text in expected])
 
         def vector_of(text: str) -> Vector:
             vector: Vector | None = vectors.get(text)

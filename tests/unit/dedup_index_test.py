@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.dedup.domain import foresight
 from services.dedup.domain.index import Index, in_units
 
 LAW = settings(max_examples=60, deadline=None)
@@ -103,6 +104,53 @@ def test_looking_through_by_bounds_leaves_no_better_idea_out(seed: int, steps: l
 
     assert everything[:best] == index.query(vectors[-1], best)
     assert {match.slot for match in everything} == {index.slot_of(row) for row in rows}
+
+
+@LAW
+@given(
+    seed=_SEEDS,
+    steps=st.lists(st.tuples(st.sampled_from(["add", "add", "query", "remove"]), st.integers(0, 9)), max_size=60),
+    order=st.permutations(range(8)),
+)
+def test_what_was_foreseen_changes_nothing(seed: int, steps: list[tuple[str, int]], order: list[int]) -> None:
+    vectors = _vectors(seed, len(steps) + 8)
+    coming = vectors[len(steps) :]
+    foreseeing, other = Index(_DIMENSIONS), Index(_DIMENSIONS)
+    for _ in range(10):
+        foreseeing.open()
+        other.open()
+    rows: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(foresight, "_FEWEST_ROWS", 1)
+        foreseeing.expect(coming)
+        for vector, (step, number) in zip(vectors, steps, strict=False):
+            if step == "add":
+                rows.append(foreseeing.add(number, in_units(vector)))
+                assert other.add(number, in_units(vector)) == rows[-1]
+            elif step == "remove" and rows:
+                row = rows.pop(number % len(rows))
+                foreseeing.remove(row)
+                other.remove(row)
+            elif step == "query":
+                text = in_units(coming[order[number % 8]])
+                assert other.query(text, 3) == foreseeing.query(text, 3)
+        for place in order:
+            assert other.query(in_units(coming[place]), 10) == foreseeing.query(in_units(coming[place]), 10)
+
+
+@LAW
+@given(seed=_SEEDS, spread=st.sampled_from([0.001, 0.01, 0.1]), count=st.integers(2, 40))
+def test_bounds_hold_where_all_texts_are_near_the_mean(seed: int, spread: float, count: int) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = rng.standard_normal(_DIMENSIONS) + spread * rng.standard_normal((count + 1, _DIMENSIONS))
+    units = [in_units((vector / np.linalg.norm(vector) * 0.9999).astype(np.float32)) for vector in vectors]
+    index = Index(_DIMENSIONS)
+    for vector in units[:-1]:
+        index.add(index.open(), vector)
+
+    everything = index.query(units[-1], count)
+
+    assert everything[:2] == index.query(units[-1], 2)
 
 
 @LAW

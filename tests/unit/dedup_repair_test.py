@@ -96,7 +96,7 @@ class _Room:
 
     def look_over(self, text: str, monkeypatch: pytest.MonkeyPatch, threshold: float) -> list[tuple[str, str | None, str | None]]:
         """Let a pass at *threshold* come with the next text."""
-        monkeypatch.setattr("services.dedup.domain.calibration.threshold_of", lambda _census: threshold)
+        monkeypatch.setattr("services.dedup.domain.calibration.threshold_of", lambda _census, _by: threshold)
         self.board.calibration.next_at = 0
         made = self.say(text)
         return [(one.type, one.idea_id, one.other_idea_id) for one in made if one.method == "repair" and one.type != "suggested"]

@@ -52,7 +52,7 @@ class _Room:
 @pytest.fixture
 def room(monkeypatch: pytest.MonkeyPatch) -> _Room:
     """A room whose censuses leave the threshold alone."""
-    monkeypatch.setattr("services.dedup.domain.calibration.threshold_of", lambda _census: 0.6)
+    monkeypatch.setattr("services.dedup.domain.calibration.threshold_of", lambda _census, _by: 0.6)
     return _Room()
 
 

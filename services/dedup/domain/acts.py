@@ -50,7 +50,7 @@ class Acts:
 
     def take(self, decision: Decision, before: IdeaState | None) -> None:
         """Take in *decision* before it holds; *before* is its idea until then."""
-        if decision.method == UNDO:
+        if decision.method == UNDO or decision.type == "linked":
             return
         event, idea, other = decision.event_id, decision.idea_id or "", decision.other_idea_id or ""
         match decision.type:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 import numpy as np
 
 from services.common.clock import Micros
 from services.common.events import Decision
-from services.common.ids import board_key, decision_ids
+from services.common.ids import board_key, decision_ids, idea_ids
 from services.dedup.domain.acts import Acts
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts
@@ -23,30 +22,26 @@ from services.dedup.domain.texts import VOTE, text_key
 from services.dedup.domain.wordings import Wordings
 
 _FAMILY = "family of "
-_bands = lru_cache(maxsize=1024)(Policy.bands)
 
 
 class Board:
     """One board, as far as its log has been folded."""
 
     def __init__(self, workspace: str, board: str, dimensions: int, policy: Policy = BALANCED) -> None:
-        self.workspace = workspace
-        self.board = board
+        self.workspace, self.board = workspace, board
         self.key = board_key(workspace, board)
-        self.decision_id = decision_ids(workspace, board)
-        """Gives a decision's id by its sequence."""
+        self.decision_id, self.idea_id = decision_ids(workspace, board), idea_ids(workspace, board)
+        """Give a decision's id by its sequence, an idea's by the event that opens it."""
         self.position = 0
         """Of the last entry of the log."""
         self.sequence = 0
         """Of the last decision."""
         self.ideas: dict[str, IdeaState] = {}
         self.slots: list[IdeaState] = []
-        self.merges = Forest()
-        self.persons = Forest()
+        self.merges, self.persons = Forest(), Forest()
         self.links: dict[str, Link] = {}
         self.revisions: dict[str, int] = {}
-        self.acts = Acts()
-        self.calibration = Calibration()
+        self.acts, self.calibration = Acts(), Calibration()
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
         self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
@@ -54,15 +49,15 @@ class Board:
         self.policy = policy
         """For decisions to come; folding does not ask it."""
         self.index = Index(dimensions)
-        self.wordings = Wordings()
+        self.wordings, self.vocabulary = Wordings(), Vocabulary()
         self.touched: dict[str, int] = {}
         """Ideas whose published state has changed since it was last cleared, each with the sequence of the decision that changed it."""
         self.latest: Micros = 0
         """The latest moment at which anyone spoke: what is recent is so by this, never by a clock."""
-        self.vocabulary = Vocabulary()
         self.changed: set[str] = set()
         """Of the touched ideas those that lost a text, or were merged or unmerged: their portraits hold no longer."""
         self._positions: dict[str, int] = {}
+        self._bands: tuple[tuple[Policy, float, float], Bands] | None = None
         self._tallies = Tallies(self.persons.root)
         self._by_person: dict[str, dict[str, None]] = {}
 
@@ -73,7 +68,10 @@ class Board:
     @property
     def bands(self) -> Bands:
         """From which scores on it merges and suggests at this moment."""
-        return _bands(self.policy, self.calibration.threshold, self.calibration.eager)
+        by = self.policy, self.calibration.threshold, self.calibration.eager
+        if self._bands is None or self._bands[0] != by:
+            self._bands = by, self.policy.bands(*by[1:])
+        return self._bands[1]
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""
@@ -162,6 +160,8 @@ class Board:
             case "status_changed":
                 self.ideas[idea_id].take_status(decision)
                 self._touch(idea_id)
+        if decision.type in ("opened", "linked", "unlinked"):
+            return  # they say nothing of pairs of ideas
         about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
         answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
         if answer is not None:
@@ -278,11 +278,11 @@ class Board:
             self._change(idea)
 
     def _count(self, link: Link) -> None:
-        root = self.root_of(link.idea_id)
-        self._tallies.add(link.idea_id, link)
-        self._tallies.add(_FAMILY + root, link)
-        self._touch(link.idea_id)
-        self._touch(root)
+        idea_id, root = link.idea_id, self.merges.root(link.idea_id)
+        self._tallies.add(idea_id, link)
+        self.touched[idea_id] = self.touched[root] = self.sequence
+        if root != idea_id or not self.merges.is_alone(root):
+            self._tallies.add(_FAMILY + root, link)
 
     def _forget(self, idea_id: str) -> None:
         self._tallies.forget(idea_id)

@@ -4,37 +4,40 @@ Three things are off, and how far at most is known. A coarse vector differs from
 more than the rests' lengths times the vectors' (Cauchy-Schwarz). The board's mean has moved since each row was last seen from it, by
 *drift*: that moves a dot product with it by no more than drift times a vector's length, and a distance from it by no more than drift; so,
 for a cosine of 1 at most, (dot + errors + drift · |text - mean|) / (|text - mean| |v - old mean|) is never below the cosine. What single
-precision rounds is less than ``_ROUNDING``.
+precision rounds is less than ``_ROUNDING`` and ``_ROUNDED_UNITS``.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from services.dedup.domain.crowds import Crowds
-from services.dedup.domain.rows import Coarse, Floats, Integers, Rows, Singles
+from services.dedup.domain.rows import Coarse, Floats, Integers, Rows, Singles, Units
 
 _ROUNDING = np.float32(2e-5)
+_ROUNDED_UNITS = 4.0
+"""Of a dot product below 2²³ that is rounded some four times: what it comes to grows where all texts are near the mean."""
 _LEAST_LENGTH = 1.0
 _CHUNK_ROWS = 4096
-_MOST_DRIFT = 0.05
-"""Of a unit vector's length; of a board of so many texts 1/√texts if that is less. Then all rows are seen from the present mean."""
+_MOST_DRIFT, _DRIFT = 0.05, 0.3
+"""Of a unit vector's length; of a board of so many texts .3/√texts if that is less. Then all rows are seen from the present mean."""
 _NEVER = np.float32(-np.inf)
 _POSSIBLE = -1e30
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """Ideas by the rows that are alone in theirs, and by the slots of those of several."""
 
     rows: list[int]
     slots: list[int]
 
-    def __len__(self) -> int:
-        return len(self.rows) + len(self.slots)
+    @property
+    def is_empty(self) -> bool:
+        """Tell whether there is none."""
+        return not self.rows and not self.slots
 
 
 class Look:
@@ -88,13 +91,16 @@ class Bounds:
         """1 / |row - mean|."""
         self._crowded = np.zeros(0, np.float32)
         """0 for a row that is alone in its idea, -∞ for others and for free ones."""
-        self._unseen: list[int] = []
 
-    def added(self, row: int, crowd: int | None, *, is_alone: bool) -> None:
-        """Take note of a new *row*; *crowd* is one that is not alone any more because of it."""
+    def added(self, row: int, units: Units, crowd: int | None, *, is_alone: bool) -> None:
+        """Take note of a new *row*, which is *units*; *crowd* is one that is not alone any more because of it."""
         if row >= len(self._crowded):
             self._grow()
-        self._unseen.append(row)
+        if self._mean is not None:
+            with_mean = float(units @ self._mean)
+            square = float(self._rows.squares[row]) - 2.0 * with_mean + self._mean_square
+            self._with_mean[row] = with_mean
+            self._nearness[row] = 1.0 / math.sqrt(max(square, _LEAST_LENGTH))
         self._crowded[row] = 0.0 if is_alone else _NEVER
         if crowd is not None:
             self._crowded[crowd] = _NEVER
@@ -110,7 +116,7 @@ class Bounds:
         drift = self._follow(mean)
         rows, used = self._rows, self._rows.used
         own = given.length + given.slack
-        slop = own * rows.widest + given.slack * rows.longest + drift * (rows.longest + length)
+        slop = own * rows.widest + given.slack * rows.longest + drift * (rows.longest + length) + _ROUNDED_UNITS
         dots = rows.coarse_dots(given)
         dots *= rows.steps[:used]
         dots *= np.float32(given.step)
@@ -140,21 +146,17 @@ class Bounds:
         return found
 
     def _follow(self, mean: Floats) -> float:
-        """See the rows that are new, or all where the mean has gone too far; return how far it has gone."""
+        """See all rows anew where the mean has gone too far; return how far it has gone."""
         if self._mean is not None:
             away = mean - self._mean
             drift = math.sqrt(float(away @ away))
             texts = max(self._rows.used, 1)
-            if drift <= self._rows.longest * min(_MOST_DRIFT, 1.0 / math.sqrt(texts)):
-                if self._unseen:
-                    self._see(np.array(self._unseen))
-                    self._unseen.clear()
+            if drift <= self._rows.longest * min(_MOST_DRIFT, _DRIFT / math.sqrt(texts)):
                 return drift
         self._mean = mean.copy()
         self._mean_square = float(mean @ mean)
         for start in range(0, self._rows.used, _CHUNK_ROWS):
             self._see(np.arange(start, min(start + _CHUNK_ROWS, self._rows.used)))
-        self._unseen.clear()
         return 0.0
 
     def _see(self, rows: Integers) -> None:

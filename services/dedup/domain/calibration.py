@@ -104,8 +104,8 @@ def threshold_of(census: Census, by: Coefficients | None = None) -> float:
     """Return the threshold that suits a board on which this was counted, rounded: logarithms differ in their last bit by machine."""
     if census.sampled < _FEWEST:
         return START
-    by = by or FITTED
     third, closed, around = numbers_of(census)
+    by = by or FITTED
     fit = by.constant + by.third * third + by.closed * closed + by.around * around
     fit += max(fit - _STEEP_FROM, 0.0) + _UNSURE / census.texts**2
     return round(min(max(fit, LEAST), NEVER), _DECIMALS)
@@ -114,11 +114,15 @@ def threshold_of(census: Census, by: Coefficients | None = None) -> float:
 class Calibration:
     """A board's threshold: of its last census, moved by the answers so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, by: Coefficients | None = None) -> None:
+        """*by* are coefficients to go by instead of the shipped ones."""
         self.threshold = START
         """From this score on a text joins an idea."""
+        self.eager = _EAGER
+        """How far above the threshold a text must score to join at once."""
         self.next_at = FIRST_TEXTS
         """Distinct texts at which the next census is due."""
+        self._by = by
         self._base = START
         self._answers: list[tuple[float, bool]] = []
 
@@ -126,18 +130,14 @@ class Calibration:
     def at(cls, threshold: float) -> Calibration:
         """Return the calibration of a board whose census gave *threshold*."""
         found = cls()
-        found.threshold = found._base = threshold
+        found._base = threshold
+        found._settle()
         return found
 
     @property
     def pull(self) -> int:
         """How strongly a pass draws texts towards their neighbours."""
         return _PULL if self._base < _CROWDED_BELOW else 0
-
-    @property
-    def eager(self) -> float:
-        """How far above the threshold a text must score to join at once."""
-        return _EAGER if self.pull else 0.0
 
     @property
     def penalty(self) -> float:
@@ -148,7 +148,7 @@ class Calibration:
 
     def take(self, census: Census) -> None:
         """Go by *census* from now on."""
-        self._base = threshold_of(census)
+        self._base = threshold_of(census, self._by)
         self.next_at = census.texts + max(census.texts // 4, 1)
         self._settle()
 
@@ -159,6 +159,7 @@ class Calibration:
         self._settle()
 
     def _settle(self) -> None:
+        self.eager = _EAGER if self.pull else 0.0
         if not self._answers:
             self.threshold = self._base
             return

@@ -10,7 +10,6 @@ import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from services.common import ids
 from services.common.events import BoardEvent
 from services.dedup.domain.board import Board
 from services.dedup.domain.commands import change_status, obey
@@ -130,7 +129,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     bands = board.bands
     join = bands.join
     same = board.wordings.rows(text_key(event.text or ""))
-    repeated = _repeated(board, same, event.person_id or "")
+    repeated = _repeated(board, same, event.person_id or "", bands.merge) if same else None
     if repeated is not None:
         idea = board.slots[board.index.slot_of(repeated)].idea_id
         shown = _SAME % (idea, board.links[board.wordings.first_feedback(repeated)].event_id)
@@ -147,7 +146,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     elif stay is not None:
         idea_id, method = stay.idea_id, "revision"
     else:
-        idea_id, method = ids.idea_id(event.workspace, event.board, event.event_id), "semantic"
+        idea_id, method = board.idea_id(event.event_id), "semantic"
         draft.decide("opened", idea_id=idea_id, title=title_of(event.text or ""), method=method, **why)
     candidates = _candidates(board, matches)
     linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
@@ -156,15 +155,15 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
         _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
 
 
-def _repeated(board: Board, rows: Sequence[int], person_id: str) -> int | None:
-    """Return which of *rows*, which say the text that has come, it repeats.
+def _repeated(board: Board, rows: Sequence[int], person_id: str, threshold: float) -> int | None:
+    """Return which of *rows*, which say the text that has come, it repeats on a board whose *threshold* is this.
 
     On a board of tickets equal titles are as often as not different ones, so that nothing scores enough there; but what a person says
     twice is a repeat.
     """
-    if not rows or not board.policy.auto_merge:
+    if not board.policy.auto_merge:
         return None
-    if board.bands.merge <= 1.0:
+    if threshold <= 1.0:
         return rows[-1]
     person = board.persons.root(person_id)
     for row in reversed(rows):

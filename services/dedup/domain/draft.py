@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 
 from services.common.events import BoardEvent, Decision, DecisionType
+from services.common.events.base import maker
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.index import Units
 from services.dedup.domain.states import changed_ideas
+
+_DECISION, _ENTRY = maker(Decision), maker(Entry)
 
 
 class Draft:
@@ -35,7 +38,7 @@ class Draft:
         idea_id = fields.get("idea_id")
         if idea_id is not None and "root_id" not in fields and (kind == "opened" or idea_id in self.board.ideas):
             fields["root_id"] = self.board.root_of(idea_id)
-        decision = Decision(
+        decision = _DECISION(
             decision_id=self.board.decision_id(sequence),
             type=kind,
             workspace=self.event.workspace,
@@ -81,7 +84,7 @@ class Draft:
 
     def finish(self) -> Entry:
         """Close the board's next entry and return it."""
-        entry = Entry(
+        entry = _ENTRY(
             board=self.board.key,
             position=self.board.position + 1,
             event_id=self.event.event_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import MISSING, astuple, dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -11,8 +11,7 @@ from services.common.events import Decision, Idea
 from services.dedup.domain.calibration import Census
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """From now on *revision* of *feedback_id* is known: older ones establish nothing."""
 
     feedback_id: str

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,7 @@ def in_units(vector: NDArray[np.float32]) -> Units:
     return units
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """How well a text fits one idea: *score* is half *centroid*, half *member*, all cosines around the board's mean."""
 
     slot: int
@@ -56,6 +55,10 @@ class Match:
     member: float
     """Of the best member, which is *row*."""
     row: int
+
+
+_Scored: TypeAlias = tuple[float, int, float, float, int]
+"""As a match, unrounded, with the score first and below zero: in the order of these the best comes first, of equals the oldest idea."""
 
 
 class Index:
@@ -71,6 +74,7 @@ class Index:
         self._sum = np.zeros(dimensions, np.int64)
         self._sum_square = 0
         self._count = 0
+        self._last: tuple[Units, Coarse] | None = None
 
     def __len__(self) -> int:
         return self._count
@@ -106,7 +110,7 @@ class Index:
 
     def add(self, slot: int, units: Units) -> int:
         """Add a text to the idea *slot*; return its row."""
-        row = self._rows.put(slot, units)
+        row = self._rows.put(slot, units, self._coarse(units))
         self._sum_square += 2 * self._dot_sum(units) + int(self._rows.squares[row])
         self._sum += units.astype(np.int64)
         self._count += 1
@@ -117,7 +121,7 @@ class Index:
             self._crowds.add(slot, row, units)
         else:
             self._alone[slot] = row
-        self._bounds.added(row, first, is_alone=slot in self._alone)
+        self._bounds.added(row, units, first, is_alone=slot in self._alone)
         return row
 
     def remove(self, row: int) -> None:
@@ -136,28 +140,42 @@ class Index:
         self._rows.clear(row)
         self._bounds.removed(row, last)
 
+    def expect(self, texts: Sequence[NDArray[np.float32]]) -> None:
+        """Expect queries of *texts*, L2-normalised, in this order: they cost less together. What they find is the same."""
+        self._rows.foresight.expect([Coarse(in_units(text)).numbers for text in texts])
+
     def query(self, units: Units, best: int) -> tuple[Match, ...]:
         """Return the *best* matches of *units* among the ideas that have a text, best first; of equals the oldest idea first."""
         if not self._count:
             return ()
         centre = self._centre(units)
-        look = self._bounds.look(Coarse(units), centre.offset, centre.length, self._sum / self._texts)
+        look = self._bounds.look(self._coarse(units), centre.offset, centre.length, self._sum / self._texts)
         found = self._exact(units, centre, look.first(best), look)
-        least = min(match.score for match in found) if len(found) == best else -math.inf
+        least = -max(found)[0] if len(found) == best else -math.inf
         others = look.others(least)
-        if others:
+        if not others.is_empty:
             found += self._exact(units, centre, others, look)
-        found.sort(key=lambda match: (-match.score, match.slot))
-        return tuple(_rounded(match) for match in found[:best])
+        found.sort()
+        return tuple(
+            Match(slot, round(-negative, 6), round(centroid, 6), round(member, 6), row)
+            for negative, slot, centroid, member, row in found[:best]
+        )
 
-    def _exact(self, units: Units, centre: _Centre, found: Found, look: Look) -> list[Match]:
+    def _coarse(self, units: Units) -> Coarse:
+        """Return *units* as bytes; a text that is looked for is often the next one to be added."""
+        if self._last is None or self._last[0] is not units:
+            self._last = units, Coarse(units)
+        return self._last[1]
+
+    def _exact(self, units: Units, centre: _Centre, found: Found, look: Look) -> list[_Scored]:
         """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not."""
         parts = [self._worth_it(slot, units, centre, look) for slot in found.slots]
         rows = np.concatenate([np.array(found.rows, np.int64), *parts])
         vectors = self._rows.units(rows)
         cosines = self._members(vectors, rows, units, centre)
         alone, at = cosines.tolist(), len(found.rows)
-        matches = [Match(self.slot_of(row), alone[place], alone[place], alone[place], row) for place, row in enumerate(found.rows)]
+        own = self._rows.slots[rows[:at]].tolist()
+        matches = [(-score, slot, score, score, row) for slot, score, row in zip(own, alone, found.rows, strict=False)]
         if not parts:
             return matches
         edges = np.cumsum([at, *map(len, parts)]).tolist()
@@ -166,7 +184,7 @@ class Index:
         centroids = self._centroids(sums, found.slots, units, centre).tolist()
         for slot, span, centroid in zip(found.slots, spans, centroids, strict=True):
             place = span.start + int(cosines[span].argmax())  # of equals the one that was added first
-            matches.append(Match(slot, (centroid + alone[place]) / 2, centroid, alone[place], int(rows[place])))
+            matches.append((-(centroid + alone[place]) / 2, slot, centroid, alone[place], int(rows[place])))
         return matches
 
     def _worth_it(self, slot: int, units: Units, centre: _Centre, look: Look) -> Integers:
@@ -209,8 +227,7 @@ class Index:
         return int(units.astype(np.int64) @ self._sum)
 
 
-@dataclass(frozen=True, slots=True)
-class _Centre:
+class _Centre(NamedTuple):
     """The board's mean, seen from one text: what turns dot products into cosines around it."""
 
     mean_square: float
@@ -230,7 +247,3 @@ class _Centre:
         below *= self.length
         above /= below
         return above
-
-
-def _rounded(match: Match) -> Match:
-    return Match(match.slot, round(match.score, 6), round(match.centroid, 6), round(match.member, 6), match.row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from services.dedup.domain.calibration import BAND, NEVER
@@ -24,11 +24,12 @@ class Bands:
 
     eager: float = 0.0
     """How far above *merge* a text must score to join at once."""
+    join: float = field(init=False)
+    """From which score on a text joins at once."""
 
-    @property
-    def join(self) -> float:
-        """Return from which score on a text joins at once."""
-        return self.merge if self.merge > 1.0 else min(round(self.merge + self.eager, _DECIMALS), 1.0)
+    def __post_init__(self) -> None:
+        """Work out *join* once: every text asks for it."""
+        object.__setattr__(self, "join", self.merge if self.merge > 1.0 else min(round(self.merge + self.eager, _DECIMALS), 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -74,10 +75,14 @@ def draw(index: Index, wordings: Wordings, vocabulary: Vocabulary, rows: Sequenc
     chosen = list(rows) if len(rows) <= _MOST_TEXTS else [rows[place * len(rows) // _MOST_TEXTS] for place in range(_MOST_TEXTS)]
     if not chosen:
         return Portrait("", (), mentions)
-    vectors = np.stack([index.vector(row) for row in chosen]).astype(np.float64)
-    medoid = chosen[int((vectors @ vectors.sum(axis=0)).argmax())]  # whole numbers, so exact
+    medoid = chosen[0] if len(chosen) == 1 else _medoid(index, chosen)
     keywords = vocabulary.telling([wordings.text(row) for row in chosen], ideas)
     return Portrait(quote_of(wordings.text(medoid)), keywords, mentions)
+
+
+def _medoid(index: Index, rows: Sequence[int]) -> int:
+    vectors = np.stack([index.vector(row) for row in rows]).astype(np.float64)
+    return rows[int((vectors @ vectors.sum(axis=0)).argmax())]  # whole numbers, so exact
 
 
 def quote_of(text: str) -> str:
@@ -85,9 +90,10 @@ def quote_of(text: str) -> str:
     return cut(text, _QUOTE_CHARACTERS)
 
 
-def words_of(text: str) -> list[str]:
+@lru_cache(maxsize=64)
+def words_of(text: str) -> tuple[str, ...]:
     """Return the words of *text* in their order, in lower case: runs of three letters or more."""
-    return _WORD.findall(text.casefold())
+    return tuple(_WORD.findall(text.casefold()))
 
 
 def _rung(mentions: int) -> int:

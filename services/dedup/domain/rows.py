@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, TypeAlias
 
-import numkong
 import numpy as np
 from numpy.typing import NDArray
+
+from services.dedup.domain.foresight import Foresight
 
 Units: TypeAlias = NDArray[np.float32]
 """Whole numbers: a vector's components times 2048."""
@@ -52,14 +53,15 @@ class Rows:
         self._numbers: NDArray[np.int8] = np.zeros((_FIRST_ROWS, dimensions), np.int8)
         self._rests: NDArray[np.int8] = np.zeros((_FIRST_ROWS, dimensions), np.int8)
         self._free: list[int] = []
+        self.foresight = Foresight()
 
-    def put(self, slot: int, units: Units) -> int:
-        """Keep *units* as a row of the idea *slot*; return it."""
+    def put(self, slot: int, units: Units, coarse: Coarse) -> int:
+        """Keep *units*, which are *coarse*, as a row of the idea *slot*; return it."""
         row = self._take()
-        coarse = Coarse(units)
         square = float(units @ units)
         self._numbers[row], self._rests[row] = coarse.numbers, coarse.rest
         self.steps[row], self.squares[row], self.slots[row] = coarse.step, square, slot
+        self.foresight.changed(row)
         self.widest, self.longest = max(self.widest, coarse.slack), max(self.longest, math.sqrt(square))
         return row
 
@@ -79,8 +81,7 @@ class Rows:
 
     def coarse_dots(self, given: Coarse) -> Singles:
         """Return the dot product of each row's numbers with those of *given*: whole numbers, below 2²³."""
-        found: Singles = np.asarray(numkong.cdist(given.numbers[None], self._numbers[: self.used], "dot"))[0].astype(np.float32)
-        return found
+        return self.foresight.dots(given.numbers, self._numbers[: self.used])
 
     def _take(self) -> int:
         if self._free:

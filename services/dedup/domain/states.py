@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from services.common.clock import Micros
 from services.common.events import Idea
+from services.common.events.base import maker
 from services.dedup.domain.board import Board
 from services.dedup.domain.ideas import week_of
 from services.dedup.domain.portrait import Portrait, draw, is_due
+
+_IDEA = maker(Idea)
 
 
 def changed_ideas(board: Board, at: Micros) -> tuple[Idea, ...]:
@@ -24,7 +27,7 @@ def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
     tally = board.family(idea_id) if root == idea_id else board.own(idea_id)
     portrait = idea.portrait or Portrait("", (), 0)
     trend, now, before = tally.trend(week_of(board.latest))
-    return Idea(
+    return _IDEA(
         idea_id=idea_id,
         workspace=board.workspace,
         board=board.board,
