@@ -7,7 +7,8 @@ from email.utils import parseaddr
 from typing import Literal, TypeAlias
 
 from services.ingest.domain.texts.cleaning import clean
-from services.ingest.domain.texts.markup import html_reply_to_text, html_to_text, markdown_to_text, slack_to_text
+from services.ingest.domain.texts.markdown import markdown_to_text
+from services.ingest.domain.texts.markup import html_reply_to_text, html_to_text, slack_to_text
 from services.ingest.domain.texts.replies import strip_quotes
 
 Step: TypeAlias = Literal["strip_quotes", "address", "display_name", "html", "html_reply", "markdown", "slack", "clean", "lower"]

