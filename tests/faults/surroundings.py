@@ -24,7 +24,7 @@ BOOTSTRAP = "GROUNDSWELL_TEST_BOOTSTRAP_SERVERS"
 MONGO_URL = "GROUNDSWELL_TEST_MONGO_URL"
 PARTITIONS = 4
 SESSION_SECONDS = {"embedded": 6, "real": 6}
-MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
+_MODELS = Path(__file__).resolve().parents[2] / ".groundswell" / "models"
 
 
 def find_engines() -> None:
@@ -47,6 +47,11 @@ def clock_file(folder: Path) -> Path:
     return folder / "clock"
 
 
+def models_folder() -> Path:
+    """Return where exported models are kept, for this run and the next ones."""
+    return Path(os.environ.get("GROUNDSWELL_MODEL_CACHE", _MODELS))
+
+
 def open_broker(engine: Engine, folder: Path, stack: AsyncExitStack) -> KafkaSettings:
     """Return how to reach an empty broker, for as long as *stack* is open."""
     if engine == "embedded":
@@ -66,7 +71,7 @@ def environment(engine: Engine, kafka: KafkaSettings, folder: Path, smtp_port: i
         "GROUNDSWELL_DATA_DIR": str(folder / "data"),
         "GROUNDSWELL_BATCH_RECORDS": "40",
         "GROUNDSWELL_STOP_SECONDS": "10",
-        "GROUNDSWELL_MODEL_CACHE": os.environ.get("GROUNDSWELL_MODEL_CACHE", str(MODELS)),
+        "GROUNDSWELL_MODEL_CACHE": str(models_folder()),
         CLOCK: str(clock_file(folder)),
         NEXT_RELEASE: str(folder / "next-release"),
         "GROUNDSWELL_SCHEMA_REGISTRY_URL": registry_url,

@@ -27,6 +27,7 @@ from services.console.cluster import Cluster, Tail
 from services.console.lag import acknowledged, lags
 from services.console.publishing import chunks
 from services.console.topics import apply_topics, wanted_topics
+from services.dedup.adapters.models import prepare_model
 from tests.faults.evidence import Evidence, Place, Sample
 from tests.faults.fleet import SERVICES, Fleet
 from tests.faults.load import Load
@@ -41,6 +42,7 @@ from tests.faults.surroundings import (
     clock_file,
     database_of,
     environment,
+    models_folder,
     open_broker,
     port_of,
     store_of,
@@ -210,6 +212,7 @@ async def opened(
         settings: Environment variables of every worker, beside the usual ones.
     """
     folder = Path(tempfile.mkdtemp(prefix=f"groundswell-faults-{seed}-"))
+    await asyncio.to_thread(prepare_model, None, models_folder())  # a dedup that is killed again and again would never get to its end
     async with AsyncExitStack() as stack:
         kafka = open_broker(engine, folder, stack)
         store = stack.enter_context(TcpProxy(port_of(os.environ[MONGO_URL]))) if engine == "real" else None
