@@ -89,10 +89,12 @@ class Rig:
             )
 
     async def ship(self) -> None:
-        """Ship the idea."""
+        """Ship the idea, and go on until everyone has a row."""
         await self._decided(
             [self._decision(type="status_changed", idea_id=_IDEA, status="shipped", release_id="r1", release_name="Winter")]
         )
+        while await self._store.joins():  # piece by piece, as between a worker's batches
+            await self._boards.due(frozenset({0}))
 
     async def tell(self, count: int) -> None:
         """Go on until *count* more alerts were acted on."""
@@ -121,7 +123,7 @@ class Rig:
     async def _decided(self, decisions: Sequence[Decision]) -> None:
         for outcome in await self._boards.handle([Received(self._record("board.decisions"), decision) for decision in decisions]):
             if isinstance(outcome, Emit):
-                self._waiting.extend(outcome.outputs)
+                self._waiting.extend(output for output in outcome.outputs if output.topic == Alert.TOPIC)
 
     def _decision(self, **fields: object) -> Decision:
         self._sequence += 1

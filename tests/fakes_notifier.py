@@ -12,10 +12,10 @@ from services.common.records import Output
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import HELD, Row
 from services.notifier.domain.letter import Letter
 from services.notifier.domain.person import EMAIL, Person, usable
-from services.notifier.ports import Accepted, Delivery, Message, Postponed, Wake
+from services.notifier.domain.row import HELD, Row
+from services.notifier.ports import Accepted, Delivery, Join, Message, Postponed, Wake
 
 
 class MemoryStore:
@@ -24,6 +24,7 @@ class MemoryStore:
     def __init__(self) -> None:
         self.log: dict[tuple[str, int], Entry] = {}
         self.into: dict[str, str] = {}
+        self.unfinished: dict[str, Join] = {}
         self.ledger: dict[str, Row] = {}
         self.people: dict[str, Person] = {}
 
@@ -57,6 +58,16 @@ class MemoryStore:
     async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
         return {idea: self.into[idea] for idea in ideas if idea in self.into}
 
+    async def begin_joins(self, joins: Sequence[Join]) -> None:
+        for join in joins:
+            self.unfinished.setdefault(join.board, join)
+
+    async def joins(self, boards: Collection[str] | None = None) -> Sequence[Join]:
+        return [join for board, join in sorted(self.unfinished.items()) if boards is None or board in boards]
+
+    async def end_join(self, board: str) -> None:
+        self.unfinished.pop(board, None)
+
     async def add(self, rows: Sequence[Row]) -> None:
         for row in rows:
             self.ledger.setdefault(row.alert_id, row)
@@ -78,10 +89,9 @@ class MemoryStore:
     async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
         return [row for row in self.ledger.values() if row.alert.person_id in person_ids]
 
-    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+    async def made_with(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
         rows = [row for row in self.ledger.values() if _board(row) == board and row.sequence in sequences and row.direct]
-        unread = [row for row in rows if (row.state, row.attempt) == ("pending", 1)]
-        return sorted(unread, key=lambda row: (row.sequence, row.ordinal))
+        return sorted(rows, key=lambda row: (row.sequence, row.ordinal))
 
     async def begin(self, rows: Sequence[Row]) -> None:
         for old in rows:

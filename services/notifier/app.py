@@ -13,7 +13,8 @@ from services.common.codec import Codec
 from services.common.events import Alert, Decision, DeliveryReport, PersonEvent
 from services.common.kafka import partition_of
 from services.common.mongo import MongoStore
-from services.common.ports import Assignment, Route
+from services.common.ports import Assignment, Route, Tick
+from services.common.records import Output
 from services.common.settings import Settings, load_settings
 from services.common.sqlite import Database
 from services.common.store import open_store
@@ -96,12 +97,13 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
                 partitions=outbox_partitions(settings),
             )
             due = DueRows(store.port, codec, clock, settings.outbox_due_records)
+            ticks = _OneAfterAnother((boards, due))
             recall = LedgerRecall(store.port, codec, definition.statuses, boards, people)
             birth = CompletedBirth(store.birth, recall)
             together = _Together((boards, due, outbox))
             reports = ReportHandler(store.port, codec, means)
             handlers = routes(codec, people, boards, outbox, reports)
-            yield Wiring(handlers, store.marks, assignment=together, tick=due, birth=birth, recall=recall)
+            yield Wiring(handlers, store.marks, assignment=together, tick=ticks, birth=birth, recall=recall)
 
     return wire
 
@@ -129,6 +131,16 @@ class _Together:
     async def revoked(self) -> None:
         for part in self._parts:
             await part.revoked()
+
+
+class _OneAfterAnother:
+    """What is due of several."""
+
+    def __init__(self, parts: Sequence[Tick]) -> None:
+        self._parts = parts
+
+    async def due(self, partitions: frozenset[int]) -> Sequence[Output]:
+        return [output for part in self._parts for output in await part.due(partitions)]
 
 
 def _sqlite(database: Database) -> Store:

@@ -12,7 +12,7 @@ from services.common.ids import board_key
 from services.common.records import Record
 from services.notifier.definition import Notifications
 from services.notifier.domain.entry import Entry
-from services.notifier.domain.ledger import FINAL, Row
+from services.notifier.domain.row import FINAL, Row
 from services.notifier.domain.telling import Human, Means, Send, Silence, Step, about_the_same, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.handler.boards import BoardHandler

@@ -12,9 +12,23 @@ from services.common.records import Output
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import Row
 from services.notifier.domain.letter import Letter
 from services.notifier.domain.person import Person
+from services.notifier.domain.row import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Rows of *board* that decisions from *sequence* on made are still being written, piece by piece."""
+
+    board: str
+    """Its partition key."""
+    sequence: int
+    workspace: str
+    name: str
+    """The board's."""
+    partition: int
+    """Of ``board.decisions``."""
 
 
 class BoardStore(Protocol):
@@ -41,6 +55,15 @@ class BoardStore(Protocol):
 
     async def unite(self, unions: Sequence[Union]) -> None:
         """Remember *unions*; repeating the call changes nothing."""
+
+    async def begin_joins(self, joins: Sequence[Join]) -> None:
+        """Remember *joins*, each unless an earlier one of its board is remembered; repeating the call changes nothing."""
+
+    async def joins(self, boards: Collection[str] | None = None) -> Sequence[Join]:
+        """Return the joins of *boards*, or of all, whose rows may not all be there."""
+
+    async def end_join(self, board: str) -> None:
+        """Forget the join of *board*: all of its rows are there. Repeating the call changes nothing."""
 
     async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
         """Return, of *ideas*, those that were absorbed, each with the idea that stands for it since."""
@@ -73,8 +96,8 @@ class LedgerStore(Protocol):
     async def rows_of(self, person_ids: Collection[str]) -> Sequence[Row]:
         """Return all rows of *person_ids*."""
 
-    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
-        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
+    async def made_with(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions, in the order in which they were made."""
 
     async def begin(self, rows: Sequence[Row]) -> None:
         """Mark *rows* as being tried, by the channel and in the letter that they name; repeating the call changes nothing.
@@ -209,6 +232,8 @@ class Postponed:
     """False where nobody was asked: that counts as no failure."""
     until: Micros | None = None
     """Not before this moment, where the other side named one; None leaves it to the schedule."""
+    unknown: bool = False
+    """Whether it may have been taken all the same: it was handed over, and no answer came."""
 
 
 Delivery: TypeAlias = Accepted | Refused | Disabled | Postponed

@@ -16,22 +16,11 @@ from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.domain.board import Want
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
-from services.notifier.domain.ledger import (
-    DIRECT_ALERTS,
-    HELD,
-    Row,
-    Verdict,
-    begun,
-    deferred,
-    fallen_back,
-    rebuilt,
-    reported,
-    settled,
-    taken_up,
-)
+from services.notifier.domain.ledger import begun, deferred, fallen_back, rebuilt, reported, settled, taken_up
 from services.notifier.domain.manners import Quiet, Wishes
 from services.notifier.domain.person import Contact, Person, Pointer, Preference, Profile
-from services.notifier.ports import Store, Wake
+from services.notifier.domain.row import DIRECT_ALERTS, HELD, Row, Verdict
+from services.notifier.ports import Join, Store, Wake
 from tests.fakes_notifier import MemoryStore
 from tests.support.stores import KINDS, mongo_store, sqlite_database
 
@@ -168,11 +157,23 @@ async def test_rows_are_inserted_once(store: Store) -> None:
     assert await store.rows(["lumora:alert:none"]) == {}
 
 
-async def test_unread_rows_come_in_the_order_in_which_they_were_made(store: Store) -> None:
+async def test_rows_of_a_decision_come_in_the_order_in_which_they_were_made(store: Store) -> None:
     await store.add([row("z", ordinal=0), row("a", ordinal=1), row("late", ordinal=DIRECT_ALERTS), row("other", sequence=6)])
     await store.add([row("acted on", ordinal=2, state="sent"), row("again", ordinal=3, attempt=2), row("elsewhere", sequence=7)])
-    assert [(r.sequence, r.ordinal) for r in await store.unread(BOARD, {5, 6})] == [(5, 0), (5, 1), (6, 0)]
-    assert await store.unread("lumora/other", {5}) == []
+    assert [(r.sequence, r.ordinal) for r in await store.made_with(BOARD, {5, 6})] == [(5, 0), (5, 1), (5, 2), (5, 3), (6, 0)]
+    assert await store.made_with("lumora/other", {5}) == []
+
+
+async def test_the_earliest_join_of_a_board_is_remembered_until_it_ends(store: Store) -> None:
+    first, other = Join(BOARD, 5, "lumora", "product", 2), Join("lumora/other", 1, "lumora", "other", 0)
+    await store.begin_joins([first])
+    await store.begin_joins([first, replace(first, sequence=9), other])
+    assert await store.joins() == [other, first]
+    assert await store.joins([BOARD]) == [first]
+    await store.end_join(BOARD)
+    await store.end_join(BOARD)
+    assert await store.joins() == [other]
+    assert await store.joins([BOARD]) == []
 
 
 async def test_settling_keeps_history_and_progress(store: Store) -> None:
@@ -183,7 +184,21 @@ async def test_settling_keeps_history_and_progress(store: Store) -> None:
     later = deferred(first, verdict(outcome="deferred", channel="email"), 99, failed=True)
     await store.settle([(first, later)])
     assert await only(store) == later
-    assert (later.trying, later.failures, later.first_failed_at) == (False, 1, 7)
+    assert (later.trying, later.doubted, later.failures, later.first_failed_at) == (False, False, 1, 7)
+
+
+async def test_a_doubt_is_kept_until_an_answer_ends_it(store: Store) -> None:
+    begun_by_a_dead_process = row(trying=True, channel="email", letter="l")
+    await store.add([begun_by_a_dead_process])
+    later = deferred(begun_by_a_dead_process, verdict(outcome="deferred", channel="email"), 99, failed=True)
+    await store.settle([(begun_by_a_dead_process, later)])
+    kept = await only(store)
+    assert kept == later
+    assert (kept.trying, kept.doubted, kept.history[-1].may_have_arrived) == (False, True, True)
+    again = taken_up(kept, 200)
+    await store.take_up([(kept, again)])
+    await store.settle([(again, settled(again, verdict(attempt=2)))])
+    assert not (await only(store)).doubted
 
 
 async def test_settling_again_changes_nothing(store: Store) -> None:

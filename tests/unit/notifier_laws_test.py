@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 
 from services.common.clock import Micros
 from services.common.events import Alert, Decision, PersonEvent
-from services.notifier.domain.ledger import Row
+from services.notifier.domain import row as row_module
 from services.notifier.domain.manners import WEEK, Manners, Quiet
 from services.notifier.domain.pace import Limits
-from services.notifier.ports import Accepted, Delivery, Message, Refused
+from services.notifier.domain.row import Row
+from services.notifier.ports import Accepted, Delivery, Message, Postponed, Refused
 from tests.fakes_notifier import POSTPONED, RecordingChannel
 from tests.unit.notifier_world import CODEC, TOPICS, Crash, World, without_attempts
 
@@ -48,7 +50,7 @@ _OPERATIONS = st.one_of(
     st.tuples(st.just("die_writing"), _topic, st.integers(1, 6), st.integers(1, 4), st.booleans()),
     st.tuples(st.just("die_sending"), st.integers(1, 6), st.integers(1, 4), st.booleans()),
     st.tuples(st.just("tick"), st.integers(0, 200), st.booleans()),
-    st.tuples(st.just("server"), st.sampled_from(["up", "up", "down", "refuses"])),
+    st.tuples(st.just("server"), st.sampled_from(["up", "up", "down", "mute", "refuses"])),
 )
 _WISHES = st.fixed_dictionaries(
     {},
@@ -75,6 +77,7 @@ _MANNERS = st.builds(
     zone=st.sampled_from(["UTC", "Asia/Kathmandu"]),
     cap=st.sampled_from([None, None, 1, 2]),
 )
+_DIRECT = st.sampled_from([500, 1, 2])
 _LIMITS = st.sampled_from([Limits(), Limits({"email": 1}, {"*": 0.5}), Limits({}, {"example.com": 2})])
 _BEGINNINGS = st.permutations(
     [("contact", PEOPLE[0], None), ("contact", PEOPLE[1], None), *[("link", idea, person) for idea in IDEAS[:3] for person in PEOPLE[:2]]]
@@ -119,6 +122,12 @@ def component(of: str, edges: Iterable[tuple[str, str]]) -> frozenset[str]:
         found |= more
 
 
+_WRITES = (
+    "append", "collect", "unite", "begin_joins", "end_join", "add", "want",
+    "begin", "settle", "restore", "take_up", "expire", "wake", "put",
+)  # fmt: skip
+
+
 class Story:
     """Turns operations into a board's valid decisions, and knows what should come of them without asking the notifier."""
 
@@ -148,7 +157,7 @@ class Story:
 
     def _watch(self) -> None:
         """Look at what is written to the world's store, and let the process die there."""
-        for write in ("append", "collect", "unite", "add", "want", "begin", "settle", "restore", "take_up", "expire", "wake", "put"):
+        for write in _WRITES:
             setattr(self.world.store, write, self._mortal(getattr(self.world.store, write)))
 
     async def run(self, operations: Sequence[tuple[Any, ...]]) -> None:
@@ -250,7 +259,7 @@ class Story:
         self.world.lose(compacted=compacted, outbox_kept=outbox_kept)
         self.world.recall_records = records
         self._watch()
-        said = {outcome.alert_id for outcome in self.world.log if outcome.outcome == "sent"}
+        said = {outcome.alert_id for outcome in self.world.log if outcome.outcome == "sent" or outcome.may_have_arrived}
         self.told = [row for row in self.told if row.alert_id in said]
         self._unrecorded.clear()
         self._writes_to_live, self._dies_after = writes or None, after
@@ -267,18 +276,21 @@ class Story:
         rows = self.world.rows_of_mail(mail.message_id)
         assert rows, "the server is asked before the ledger says so"
         if self.server == "refuses":
-            refused = {row.alert_id for row in rows}
-            self.told = [row for row in self.told if row.alert_id not in refused]  # taken, a crash, refused: nobody can know
             return Refused("the mail server said 550 no")
         for row in rows:
-            if row.alert_id in {other.alert_id for other in self.told}:
-                assert self.crashes[row.alert_id], "told twice without a crash between the mail server and the ledger"
+            former = next((other for other in self.told if other.alert_id == row.alert_id), None)
+            if former is not None:
+                assert self.crashes[row.alert_id], "told twice without a crash or a lost answer between the mail server and the ledger"
+                assert (former.channel, former.letter) == (row.channel, row.letter), "nobody could recognize the repetition"
                 self.crashes[row.alert_id] -= 1
             else:
                 self._assert_manners(row)
             self.told.append(row)
             self._tellings.append(row)
             self._unrecorded.append(row.alert_id)
+        if self.server == "mute":
+            self.crashes.update(row.alert_id for row in rows)
+            return Postponed("the connection to the mail server broke", unknown=True)
         return Accepted()
 
     def _assert_manners(self, row: Row) -> None:
@@ -300,7 +312,7 @@ class Story:
     def _assert_news(self, rows: Sequence[Row]) -> None:
         """Check that nobody whom *rows* are about to tell has been told; one that a dead process had begun was checked then."""
         for row in rows:
-            if not self.world.store.ledger[row.alert_id].trying:
+            if not self.world.store.ledger[row.alert_id].may_have_left:
                 told_before = [other for other in self.told if other.alert_id != row.alert_id and self._same(row, other)]
                 assert not told_before, f"{row.alert} tells again of {told_before}"
 
@@ -367,17 +379,26 @@ def _address_of(story: Story, person: str) -> bool:
 
 
 def _run(
-    operations: Sequence[tuple[Any, ...]], *, tell_again: bool = False, manners: Manners | None = None, limits: Limits | None = None
+    operations: Sequence[tuple[Any, ...]],
+    *,
+    tell_again: bool = False,
+    manners: Manners | None = None,
+    limits: Limits | None = None,
+    direct: int = 500,
 ) -> Story:
+    """Run *operations*; *direct* alerts of a decision are published with it, the others piece by piece."""
     story = Story(tell_again=tell_again, manners=manners, limits=limits)
-    asyncio.run(story.run(operations))
+    with patch.object(row_module, "DIRECT_ALERTS", direct):
+        asyncio.run(story.run(operations))
     return story
 
 
-@given(operations=HISTORIES, tell_again=st.booleans())
+@given(operations=HISTORIES, tell_again=st.booleans(), direct=_DIRECT)
 @settings(max_examples=200, deadline=None)
-def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(operations: Sequence[tuple[Any, ...]], tell_again: bool) -> None:
-    _assert_all_hear(_run(operations, tell_again=tell_again))
+def test_everyone_linked_to_a_shipped_root_hears_or_there_is_a_reason(
+    operations: Sequence[tuple[Any, ...]], tell_again: bool, direct: int
+) -> None:
+    _assert_all_hear(_run(operations, tell_again=tell_again, direct=direct))
 
 
 @given(operations=_histories(_MANNERLY), tell_again=st.booleans(), manners=_MANNERS, limits=_LIMITS)
@@ -411,31 +432,39 @@ def _assert_all_hear(story: Story) -> None:
             assert row.history[-1].outcome == row.state
             assert row.history[-1].reason
             humans = component(person, story.handled_joins(story.known).items())
-            if row.state == "unreachable" and not story.wished:
+            if row.state == "unreachable" and not story.wished and not row.doubted:
                 assert not _address_of(story, person)
             if row.state == "failed":
                 assert story.refused
             if row.state == "opted_out" and not story.separated:
                 assert humans & story.opted
             if row.state == "already_told" and not story.separated:
-                assert any(story._same(row, told) for told in story._tellings)
+                doubts = [other for other in rows if other.doubted]
+                assert any(story._same(row, told) for told in (*story._tellings, *doubts))
 
 
-@given(operations=st.one_of(HISTORIES, HISTORIES_WITH_LOSSES))
+@given(operations=st.one_of(HISTORIES, HISTORIES_WITH_LOSSES), direct=_DIRECT)
 @settings(max_examples=100, deadline=None)
-def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(operations: Sequence[tuple[Any, ...]]) -> None:
-    story = _run(operations)
+def test_what_the_board_decides_does_not_depend_on_batches_crashes_or_losses(operations: Sequence[tuple[Any, ...]], direct: int) -> None:
+    story = _run(operations, direct=direct)
     other = story.world.fresh_copy()
-    asyncio.run(other.pump(Decision.TOPIC, 10_000))
+    with patch.object(row_module, "DIRECT_ALERTS", direct):
+        asyncio.run(_join_all(other))
     decided = {alert_id: without_attempts(row) for alert_id, row in story.world.store.ledger.items()}
     assert {alert_id: without_attempts(row) for alert_id, row in other.store.ledger.items()} == decided
     assert other.store.into == story.world.store.into
 
 
-@given(operations=HISTORIES)
+async def _join_all(world: World) -> None:
+    await world.pump(Decision.TOPIC, 10_000)
+    while world.store.unfinished:
+        await world.tick()
+
+
+@given(operations=HISTORIES, direct=_DIRECT)
 @settings(max_examples=100, deadline=None)
-def test_the_log_tells_all_that_the_ledger_knows(operations: Sequence[tuple[Any, ...]]) -> None:
-    _assert_the_log_tells_all(_run(operations))
+def test_the_log_tells_all_that_the_ledger_knows(operations: Sequence[tuple[Any, ...]], direct: int) -> None:
+    _assert_the_log_tells_all(_run(operations, direct=direct))
 
 
 def _assert_the_log_tells_all(story: Story) -> None:

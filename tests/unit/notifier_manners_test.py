@@ -219,9 +219,9 @@ async def test_what_is_refused_by_one_channel_goes_by_the_next_and_the_row_tells
     world.ship("a")
     await world.settle()
     ann = world.row("a", "ann")
-    assert [(verdict.outcome, verdict.channel) for verdict in ann.history] == [("deferred", "email"), ("sent", "slack")]
+    assert [(verdict.outcome, verdict.channel) for verdict in ann.history[1:]] == [("deferred", "email"), ("sent", "slack")]
     assert world.row("a", "bob").state == "failed"
-    assert [outcome.outcome for outcome in world.log if outcome.person_id == "ann"] == ["deferred", "sent"]
+    assert [outcome.outcome for outcome in world.log if outcome.person_id == "ann"] == ["pending", "deferred", "sent"]
 
 
 async def test_what_may_have_gone_out_by_one_channel_goes_by_no_other() -> None:
@@ -327,7 +327,7 @@ async def test_rates_put_messages_off_and_lose_none() -> None:
     await world.settle()
     assert sorted(message.recipient for message in email.accepted) == sorted(f"{person}@email.example" for person in people)
     assert world.clock.time >= began + 200 * SECOND
-    assert {row.history[0].reason for row in world.store.ledger.values()} >= {"no more messages a minute leave by email"}
+    assert {row.history[1].reason for row in world.store.ledger.values()} >= {"no more messages a minute leave by email"}
 
 
 async def test_an_alert_of_another_idea_is_not_stuck_behind_very_many() -> None:
@@ -394,8 +394,8 @@ async def test_a_bounce_is_written_down_once_and_the_next_channel_is_tried() -> 
     await world.pump(DeliveryReport.TOPIC, 2, commit=False)
     await world.settle()
     ann, bob = world.row("a", "ann"), world.row("a", "bob")
-    assert [verdict.outcome for verdict in ann.history] == ["sent", "delivered", "deferred", "sent"]
-    assert [verdict.outcome for verdict in bob.history] == ["sent", "bounced"]
+    assert [verdict.outcome for verdict in ann.history] == ["pending", "sent", "delivered", "deferred", "sent"]
+    assert [verdict.outcome for verdict in bob.history] == ["pending", "sent", "bounced"]
     assert [message.recipient for message in slack.accepted] == ["ann@slack.example"]
     in_order = list(dict.fromkeys((outcome.outcome_id, outcome.outcome) for outcome in world.log if outcome.person_id == "ann"))
     assert [outcome for _, outcome in in_order] == ["sent", "delivered", "deferred", "sent"]

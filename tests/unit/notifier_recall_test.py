@@ -11,7 +11,7 @@ from services.common.events import Alert, Decision, NotificationOutcome, PersonE
 from services.common.ids import decision_id
 from services.common.records import Record
 from services.common.topics import load_topics
-from services.notifier.domain.ledger import HELD, OUTBOX_KEEPS
+from services.notifier.domain.row import HELD, OUTBOX_KEEPS
 from services.notifier.domain.telling import SECOND
 from services.notifier.handler.recall import CompletedBirth
 from services.notifier.ports import Accepted
@@ -171,19 +171,19 @@ async def test_nobody_waits_for_a_row_that_is_held_for_another_worker(world: Wor
 async def test_the_last_word_of_an_alert_is_the_last_in_its_log_whatever_is_read_again(world: World) -> None:
     await postponed(world, "ann")
     await world.settle()
-    assert [outcome.outcome for outcome in world.log] == ["deferred", "sent"]
+    assert [outcome.outcome for outcome in world.log] == ["pending", "deferred", "sent"]
     world.restart()
     world.positions[Alert.TOPIC] = 0
     await world.pump(Alert.TOPIC, 1)
-    assert [outcome.outcome for outcome in world.log] == ["deferred", "sent"] * 2
+    assert [outcome.outcome for outcome in world.log] == ["pending", *["deferred", "sent"] * 2]
 
 
 async def test_a_postponed_alert_goes_on_with_its_next_attempt(world: World) -> None:
     await postponed(world, "ann")
     world.lose(compacted=True)
     await world.settle()
-    assert [outcome.attempt for outcome in world.log] == [1, 2]
-    assert len({outcome.outcome_id for outcome in world.log}) == 2
+    assert [outcome.attempt for outcome in world.log] == [0, 1, 2]
+    assert len({outcome.outcome_id for outcome in world.log}) == 3
 
 
 async def test_a_request_that_was_taken_back_and_made_again_is_answered(world: World) -> None:

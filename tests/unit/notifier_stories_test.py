@@ -9,8 +9,8 @@ import pytest
 from services.common.events import Alert, Decision, PersonEvent
 from services.common.outcome import Drop, Emit, Reject
 from services.common.records import Received, Record
-from services.notifier.domain.ledger import DIRECT_ALERTS
 from services.notifier.domain.letter import Letter
+from services.notifier.domain.row import DIRECT_ALERTS
 from services.notifier.domain.telling import SECOND, Schedule
 from services.notifier.ports import Accepted, Delivery, Message, Refused, Unrenderable
 from tests.fakes_notifier import POSTPONED, RecordingChannel
@@ -166,7 +166,7 @@ async def test_a_contact_that_comes_later_is_used(world: World) -> None:
     world.contact("eve", "not an address")
     await world.settle()
     assert world.row("a", "eve").state == "unreachable"
-    assert len(world.row("a", "eve").history) == 1
+    assert [verdict.outcome for verdict in world.row("a", "eve").history] == ["pending", "unreachable"]
     world.contact("eve")
     await world.settle()
     assert told(world) == ["eve"]

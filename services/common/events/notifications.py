@@ -118,6 +118,8 @@ class NotificationOutcome:
     """Whose address was written to."""
     address_gone: bool = False
     """The address turned out not to exist; nothing is sent there until the person gives one anew."""
+    may_have_arrived: bool = False
+    """Whether a message may have reached them although no answer to it ever came: no other channel is tried then, and no other alert."""
 
     def key(self) -> str:
         """Return the alert's id."""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from socket import AddressFamily
 from typing import TypeAlias
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
@@ -28,31 +29,50 @@ class ForbiddenAddressError(OSError):
     """A host is, or resolves to, an address that messages must not go to; the message names neither."""
 
 
-@lru_cache(maxsize=1024)  # asked four times a message
-def web_address(url: str, *, plain: bool = False) -> SplitResult | None:
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """What of a URL decides whether and when a message is posted there."""
+
+    hostname: str
+    netloc: str
+    """Host and port as they are written, in lower case."""
+    port: int | None
+    is_literal: bool
+    """Whether the host is an IP address and no name."""
+
+
+@lru_cache(maxsize=1024)  # asked three times a message
+def web_address(url: str, *, plain: bool = False) -> WebAddress | None:
     """Return *url* taken apart if a message can be posted there: https (http too where *plain*), a host, no login, one line."""
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return None
     try:
         parts = urlsplit(url)
-        port = parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
         return None
-    if parts.scheme not in (("https", "http") if plain else ("https",)) or not parts.hostname or port == 0:
+    if parts.scheme not in (("https", "http") if plain else ("https",)) or not host or port == 0:
         return None
-    return None if parts.username is not None or parts.password is not None or parts.fragment else parts
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        return None
+    return WebAddress(host, parts.netloc.lower(), port, _literal(host))
 
 
 def is_allowed(host: str, networks: Sequence[Network]) -> bool:
     """Tell whether the IP address *host* is public, or in one of *networks*."""
+    return _is_allowed(host, tuple(networks))
+
+
+@lru_cache(maxsize=1024)
+def _is_allowed(host: str, networks: tuple[Network, ...]) -> bool:
     address = _embedded(ipaddress.ip_address(host.partition("%")[0]))
     if any(address.version == network.version and address in network for network in networks):
         return True
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def literal(host: str) -> bool:
-    """Tell whether *host* is an IP address and no name."""
+@lru_cache(maxsize=1024)
+def _literal(host: str) -> bool:
     try:
         ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

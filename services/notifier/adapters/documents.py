@@ -8,9 +8,10 @@ from typing import Any
 
 from services.common.events import Alert
 from services.notifier.domain.entry import Entry
-from services.notifier.domain.ledger import Row, Verdict
 from services.notifier.domain.manners import Quiet, Wishes
 from services.notifier.domain.person import Contact, Person, Pointer, Preference, Profile, Stamp
+from services.notifier.domain.row import Row, Verdict
+from services.notifier.domain.values import made_of, named
 
 _OUTSIDE_THE_BODY = ("sequence", "origin", "quote")
 
@@ -27,18 +28,18 @@ def entry_from(sequence: int, origin: str, body: Mapping[str, Any]) -> Entry:
 
 def alert_body(alert: Alert) -> dict[str, Any]:
     """Return all fields of an alert."""
-    return asdict(alert)
+    return named(alert)
 
 
 def history_body(row: Row) -> list[dict[str, Any]]:
     """Return all verdicts of a row, oldest first."""
-    return [asdict(verdict) for verdict in row.history]
+    return [named(verdict) for verdict in row.history]
 
 
 def row_from(document: Mapping[str, Any], alert: Mapping[str, Any], history: list[dict[str, Any]]) -> Row:
     """Return the row whose remaining fields *document* holds by name."""
     return Row(
-        alert=Alert(**alert),
+        alert=made_of(Alert, alert),
         sequence=document["sequence"],
         ordinal=document["ordinal"],
         partition=document["partition"],
@@ -48,13 +49,14 @@ def row_from(document: Mapping[str, Any], alert: Mapping[str, Any], history: lis
         wanted_sequence=document["wanted_sequence"],
         due_at=document["due_at"],
         trying=bool(document["trying"]),
+        doubted=bool(document.get("doubted")),
         lane=document.get("lane") or "",
         channel=document.get("channel"),
         letter=document.get("letter"),
         failed_channels=tuple(document.get("failed_channels") or ()),
         failures=document["failures"],
         first_failed_at=document["first_failed_at"],
-        history=tuple(Verdict(**verdict) for verdict in history),
+        history=tuple(made_of(Verdict, verdict) for verdict in history),
     )
 
 

@@ -13,6 +13,7 @@ from services.notifier.adapters.documents import entry_body, entry_from
 from services.notifier.adapters.mongo_writing import insert
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
+from services.notifier.ports import Join
 
 
 class MongoBoards:
@@ -21,6 +22,7 @@ class MongoBoards:
     def __init__(self, store: MongoStore) -> None:
         self._entries = store.database["board_log"]
         self._unions = store.database["unions"]
+        self._joins = store.database["joins"]
 
     async def entries(self, board: str, after: int, limit: int) -> Sequence[Entry]:
         """Return the first *limit* entries of the log whose sequence is above *after*, by sequence, without the quotes."""
@@ -61,6 +63,27 @@ class MongoBoards:
                 await self._unions.bulk_write(
                     [UpdateOne({"_id": union.absorbed}, {"$set": {"into": union.into}}, upsert=True) for union in unions]
                 )
+
+    async def begin_joins(self, joins: Sequence[Join]) -> None:
+        """Remember *joins*, each unless an earlier one of its board is remembered."""
+        said = ((join, {"sequence": join.sequence, "workspace": join.workspace, "name": join.name}) for join in joins)
+        updates = [
+            UpdateOne({"_id": join.board}, {"$setOnInsert": {**fields, "partition": join.partition}}, upsert=True) for join, fields in said
+        ]
+        async with mongo_errors():
+            await self._joins.bulk_write(updates)
+
+    async def joins(self, boards: Collection[str] | None = None) -> Sequence[Join]:
+        """Return the joins of *boards*, or of all, whose rows may not all be there."""
+        wanted = {} if boards is None else {"_id": {"$in": list(boards)}}
+        async with mongo_errors():
+            found = await self._joins.find(wanted).sort("_id", 1).to_list(None)
+        return [Join(one["_id"], one["sequence"], one["workspace"], one["name"], one["partition"]) for one in found]
+
+    async def end_join(self, board: str) -> None:
+        """Forget the join of *board*."""
+        async with mongo_errors():
+            await self._joins.delete_one({"_id": board})
 
     async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
         """Return, of *ideas*, those that were absorbed, each with the idea that stands for it since."""

@@ -15,7 +15,7 @@ from services.common.mongo import MongoStore, mongo_errors
 from services.notifier.adapters.documents import alert_body, history_body, row_from
 from services.notifier.adapters.mongo_writing import STATEMENT_ROWS, insert
 from services.notifier.domain.board import Want
-from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row
+from services.notifier.domain.row import DIRECT_ALERTS, HELD, Row
 from services.notifier.ports import Wake
 
 
@@ -53,12 +53,11 @@ class MongoLedger:
             found = await self._ledger.find({"person": {"$in": list(person_ids)}}).to_list(None)
         return [_row(document) for document in found]
 
-    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
-        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
+    async def made_with(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions, in the order in which they were made."""
         made = {"board": board, "sequence": {"$in": sorted(sequences)}, "ordinal": {"$lt": DIRECT_ALERTS}}
-        wanted = {**made, "state": "pending", "attempt": 1}
         async with mongo_errors():
-            found = await self._ledger.find(wanted).sort([("sequence", 1), ("ordinal", 1)]).to_list(None)
+            found = await self._ledger.find(made).sort([("sequence", 1), ("ordinal", 1)]).to_list(None)
         return [_row(document) for document in found]
 
     async def begin(self, rows: Sequence[Row]) -> None:
@@ -208,6 +207,7 @@ def _progress(row: Row) -> dict[str, Any]:
         "attempt": row.attempt,
         "due_at": row.due_at,
         "trying": row.trying,
+        "doubted": row.doubted,
         "channel": row.channel,
         "letter": row.letter,
         "failed_channels": list(row.failed_channels),

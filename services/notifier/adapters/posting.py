@@ -10,11 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from aiohttp import ClientError, ClientResponse, ClientSession, ClientTimeout, DummyCookieJar, InvalidURL, TCPConnector, ThreadedResolver
+from aiohttp import (
+    ClientConnectorError,
+    ClientError,
+    ClientSession,
+    ClientTimeout,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    InvalidURL,
+    TCPConnector,
+    ThreadedResolver,
+)
 
 from services.common.clock import Clock, Micros
 from services.common.logs import get_logger
-from services.notifier.adapters.addresses import ForbiddenAddressError, GuardedResolver, Network, is_allowed, literal, web_address
+from services.notifier.adapters.addresses import ForbiddenAddressError, GuardedResolver, Network, is_allowed, web_address
 from services.notifier.ports import Delivery, Message, Postponed, Refused
 
 log = get_logger(__name__)
@@ -30,8 +40,6 @@ class Answer:
     """What a server said."""
 
     status: int
-    words: str
-    """The beginning of its body, one line."""
     retry_at: Micros | None
     """Not before this moment, where it named one."""
 
@@ -74,7 +82,7 @@ class Poster:
         by_host: defaultdict[str, list[int]] = defaultdict(list)
         for place, message in enumerate(messages):
             parts = web_address(message.recipient, plain=self._reach.plain)
-            by_host["" if parts is None else parts.netloc.lower()].append(place)
+            by_host["" if parts is None else parts.netloc].append(place)
 
         async def carry(places: list[int]) -> None:
             while places:
@@ -96,24 +104,21 @@ class Poster:
 
     async def _post(self, message: Message, headers: Mapping[str, str], judge: Callable[[Answer], Delivery]) -> Delivery:
         parts = web_address(message.recipient, plain=self._reach.plain)
-        host = None if parts is None else parts.hostname
-        if host is None or (literal(host) and not is_allowed(host, self._reach.networks)):
+        if parts is None or (parts.is_literal and not is_allowed(parts.hostname, self._reach.networks)):
             return _FORBIDDEN
         try:
             async with self._opened().post(message.recipient, data=message.body, headers=headers, allow_redirects=False) as response:
-                return judge(await self._answer(response))
+                await response.content.read(_READ_BYTES)  # a short answer is read to its end, so that the connection can be kept
+                return judge(Answer(response.status, self._retry_at(response.headers.get("Retry-After"))))
         except InvalidURL:
             return Refused("the endpoint's address is none")
         except (ClientError, OSError) as error:  # a timeout is an OSError, too
             if isinstance(error.__cause__, ForbiddenAddressError):
                 return _FORBIDDEN
             log.warning("post_broken", error=type(error).__name__)
-            return Postponed(f"the other side cannot be reached: {type(error).__name__}")
-
-    async def _answer(self, response: ClientResponse) -> Answer:
-        body = await response.content.read(_READ_BYTES)
-        words = " ".join("".join(letter if letter.isprintable() else " " for letter in body.decode("utf-8", "replace")).split())
-        return Answer(response.status, words, self._retry_at(response.headers.get("Retry-After")))
+            unasked = isinstance(error, (ClientConnectorError, ConnectionTimeoutError))
+            what = "cannot be reached" if unasked else "did not answer"
+            return Postponed(f"the other side {what}: {type(error).__name__}", unknown=not unasked)
 
     def _retry_at(self, said: str | None) -> Micros | None:
         """Return the moment that a Retry-After header names (RFC 9110: seconds or a date), a day ahead at most."""
@@ -129,7 +134,7 @@ class Poster:
     def _opened(self) -> ClientSession:
         if self._session is None:
             connector = TCPConnector(limit=0, resolver=GuardedResolver(ThreadedResolver(), self._reach.networks), use_dns_cache=False)
-            timeout = ClientTimeout(total=self._reach.timeout_seconds)
+            timeout = ClientTimeout(total=self._reach.timeout_seconds, connect=self._reach.timeout_seconds / 2)
             self._session = ClientSession(connector=connector, timeout=timeout, cookie_jar=DummyCookieJar(), trust_env=False)
         return self._session
 

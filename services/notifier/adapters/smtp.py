@@ -85,22 +85,24 @@ class SmtpMailer:
                 client = None
             if client is None:
                 return None, Postponed(self._down_reason)
+        handing = False
         try:
             async with asyncio.timeout(self._settings.timeout_seconds):
-                return client, await self._transact(client, mail)
+                refusal = await self._announced(client, mail)
+                if refusal is not None:
+                    return client, refusal
+                handing = True
+                return client, await self._handed(client, mail)
         except (SMTPException, OSError) as error:
             client.close()
-            log.warning("smtp_broken", error=type(error).__name__)
-            return None, Postponed(f"the connection to the mail server broke: {type(error).__name__}")
+            log.warning("smtp_broken", error=type(error).__name__, handing=handing)
+            return None, Postponed(f"the connection to the mail server broke: {type(error).__name__}", unknown=handing)
 
-    async def _transact(self, client: SMTP, mail: Message) -> Delivery:
-        """Hand over *mail*; raises for a connection that broke.
+    async def _handed(self, client: SMTP, mail: Message) -> Delivery:
+        """Hand over *mail*, which is announced; raises for a connection that broke: the server may have it then.
 
         Command by command: aiosmtplib's ``sendmail`` parses each address four times, a tenth of a mail's CPU.
         """
-        refusal = await self._announced(client, mail)
-        if refusal is not None:
-            return refusal
         try:
             await client.data(mail.body)
         except SMTPDataError as error:

@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS board_log (
     PRIMARY KEY (board, sequence)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS unions (absorbed TEXT PRIMARY KEY, into_idea TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS joins (
+    board TEXT PRIMARY KEY, sequence INTEGER NOT NULL, workspace TEXT NOT NULL, name TEXT NOT NULL, partition INTEGER NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (
     alert_id TEXT PRIMARY KEY, board TEXT NOT NULL, sequence INTEGER NOT NULL, ordinal INTEGER NOT NULL, person TEXT NOT NULL,
     partition INTEGER NOT NULL, state TEXT NOT NULL, attempt INTEGER NOT NULL, wanted INTEGER NOT NULL,
@@ -29,7 +32,13 @@ CREATE TABLE IF NOT EXISTS persons (
 CREATE INDEX IF NOT EXISTS persons_by_pointer ON persons (into_person) WHERE into_person IS NOT NULL;
 """
 
-_LATER_COLUMNS = {"lane": "TEXT NOT NULL DEFAULT ''", "channel": "TEXT", "letter": "TEXT", "failed_channels": "TEXT NOT NULL DEFAULT ''"}
+_LATER_COLUMNS = {
+    "lane": "TEXT NOT NULL DEFAULT ''",
+    "channel": "TEXT",
+    "letter": "TEXT",
+    "failed_channels": "TEXT NOT NULL DEFAULT ''",
+    "doubted": "INTEGER NOT NULL DEFAULT 0",
+}
 
 
 class SqliteStore(SqliteBoards, SqliteLedger, SqlitePeople, SqliteWords):

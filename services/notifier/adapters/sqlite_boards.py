@@ -12,6 +12,7 @@ from services.notifier.adapters.documents import entry_body, entry_from
 from services.notifier.adapters.sqlite_reading import SqliteTables, many
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.families import Union
+from services.notifier.ports import Join
 
 
 class SqliteBoards(SqliteTables):
@@ -62,6 +63,23 @@ class SqliteBoards(SqliteTables):
         pairs = [(union.absorbed, union.into) for union in unions]
         if pairs:
             await self._write_all("INSERT OR REPLACE INTO unions VALUES (?, ?)", pairs)
+
+    async def begin_joins(self, joins: Sequence[Join]) -> None:
+        """Remember *joins*, each unless an earlier one of its board is remembered."""
+        rows = [(join.board, join.sequence, join.workspace, join.name, join.partition) for join in joins]
+        await self._write_all("INSERT INTO joins VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", rows)
+
+    async def joins(self, boards: Collection[str] | None = None) -> Sequence[Join]:
+        """Return the joins of *boards*, or of all, whose rows may not all be there."""
+        query = "SELECT board, sequence, workspace, name, partition FROM joins"
+        if boards is None:
+            return [Join(*row) for row in await self._read(f"{query} ORDER BY board", ())]
+        where = "WHERE board IN (SELECT value FROM json_each(?)) ORDER BY board"
+        return [Join(*row) for row in await self._read(f"{query} {where}", (many(boards),))]
+
+    async def end_join(self, board: str) -> None:
+        """Forget the join of *board*."""
+        await self._write_all("DELETE FROM joins WHERE board = ?", [(board,)])
 
     async def unions(self, ideas: Collection[str]) -> Mapping[str, str]:
         """Return, of *ideas*, those that were absorbed, each with the idea that stands for it since."""

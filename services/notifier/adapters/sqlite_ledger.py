@@ -14,15 +14,15 @@ from services.common.ids import board_key
 from services.notifier.adapters.documents import alert_body, history_body, row_from
 from services.notifier.adapters.sqlite_reading import SqliteTables, many
 from services.notifier.domain.board import Want
-from services.notifier.domain.ledger import DIRECT_ALERTS, HELD, Row
+from services.notifier.domain.row import DIRECT_ALERTS, HELD, Row
 from services.notifier.ports import Wake
 
 _ROW_COLUMNS = (
     "sequence", "ordinal", "partition", "state", "attempt", "wanted", "wanted_sequence", "due_at", "trying", "failures", "first_failed_at",
-    "lane", "channel", "letter", "failed_channels",
+    "lane", "channel", "letter", "failed_channels", "doubted",
 )  # fmt: skip
 _PROGRESS_COLUMNS = (
-    "state", "attempt", "due_at", "trying", "failures", "first_failed_at", "channel", "letter", "failed_channels",
+    "state", "attempt", "due_at", "trying", "failures", "first_failed_at", "channel", "letter", "failed_channels", "doubted",
 )  # fmt: skip
 _WRITTEN_COLUMNS = (
     "alert_id", "board", "sequence", "ordinal", "person", "partition", "wanted", "wanted_sequence", "lane", "created_at", "alert",
@@ -72,12 +72,9 @@ class SqliteLedger(SqliteTables):
         """Return all rows of *person_ids*."""
         return await self._rows("WHERE person IN (SELECT value FROM json_each(?))", (many(person_ids),))
 
-    async def unread(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
-        """Return the rows that were published with a board's decisions and not been acted on, in the order in which they were made."""
-        where = (
-            "WHERE board = ? AND sequence IN (SELECT value FROM json_each(?)) AND ordinal < ? AND state = 'pending' AND attempt = 1 "
-            "ORDER BY sequence, ordinal"
-        )
+    async def made_with(self, board: str, sequences: Collection[int]) -> Sequence[Row]:
+        """Return the rows that were published with a board's decisions, in the order in which they were made."""
+        where = "WHERE board = ? AND sequence IN (SELECT value FROM json_each(?)) AND ordinal < ? ORDER BY sequence, ordinal"
         return await self._rows(where, (board, many(sequences), DIRECT_ALERTS))
 
     async def begin(self, rows: Sequence[Row]) -> None:
@@ -185,7 +182,7 @@ class SqliteLedger(SqliteTables):
 def _progress(row: Row) -> tuple[Any, ...]:
     return (
         row.state, row.attempt, row.due_at, row.trying, row.failures, row.first_failed_at,
-        row.channel, row.letter, " ".join(row.failed_channels),
+        row.channel, row.letter, " ".join(row.failed_channels), row.doubted,
     )  # fmt: skip
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,8 +27,11 @@ _TITLE_CHARACTERS = 200
 
 def secret_of(master: str, url: str) -> str:
     """Return the secret that the owner of *url* verifies with, ``whsec_…``: one a URL, so that no receiver can forge for another."""
-    digest = hmac.new(master.encode(), url.encode(), hashlib.sha256).digest()
-    return f"whsec_{base64.b64encode(digest).decode()}"
+    return f"whsec_{base64.b64encode(_key(master, url)).decode()}"
+
+
+def _key(master: str, url: str) -> bytes:
+    return hmac.digest(master.encode(), url.encode(), "sha256")
 
 
 class WebhookChannel:
@@ -68,12 +70,12 @@ class WebhookChannel:
     def _headers(self, message: Message) -> Mapping[str, str]:
         now = datetime.fromtimestamp(self._clock.now() // 1_000_000, UTC)
         body = message.body.decode()
-        secrets = (secret_of(master, message.recipient) for master in self._masters)
+        keys = (_key(master, message.recipient) for master in self._masters)
         return {
             "content-type": "application/json",
             "webhook-id": message.message_id,
             "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(Webhook(secret).sign(message.message_id, now, body) for secret in secrets),
+            "webhook-signature": " ".join(Webhook(key).sign(message.message_id, now, body) for key in keys),
         }
 
 

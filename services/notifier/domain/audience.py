@@ -44,6 +44,9 @@ class Audience:
             road: Tells what is usable.
             gone: Until when, by person, addresses that were given turned out not to exist.
         """
+        if len(self.persons) == 1 and not gone:  # as nearly always
+            contact = self.persons[0].contacts.get(channel)
+            return (self.persons[0].person_id, contact) if contact is not None and contact.address else None
         known = {
             person.person_id: contact
             for person in self.persons
@@ -58,6 +61,8 @@ class Audience:
 
     def manners(self, ours: Manners, channel: str | None = None) -> Manners:
         """Return how they want to be told by *channel*: what they said of it, else of all channels, else their profile, else *ours*."""
+        if not any(person.profile is not None or person.preferences for person in self.persons):
+            return ours
         profiled = max((p.profile for p in self.persons if p.profile is not None and p.profile.zone), key=_stamp_of, default=None)
         last = self._last_preferences()
         scopes = {None, channel}
@@ -75,6 +80,8 @@ class Audience:
 
     def opted_out(self, channel: str, ideas: Iterable[str]) -> str | None:
         """Return why they do not want to hear of *ideas* on *channel*, or None; what they said last of a scope holds."""
+        if not any(person.preferences for person in self.persons):
+            return None
         concerned = {None, *ideas}
         for (of_channel, of_idea), preference in sorted(self._last_preferences().items(), key=lambda item: item[1].stamp):
             if preference.opted_out and of_channel in (None, channel) and of_idea in concerned:

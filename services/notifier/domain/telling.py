@@ -8,9 +8,10 @@ from typing import Protocol, TypeAlias
 
 from services.common.clock import Micros
 from services.notifier.domain.audience import Audience, Reach
-from services.notifier.domain.ledger import HELD, Row, State, addresses_gone, letters_told, told_before, told_first
+from services.notifier.domain.ledger import addresses_gone, letters_told, told_before, told_first
 from services.notifier.domain.manners import Manners, Past, hold
 from services.notifier.domain.person import EMAIL
+from services.notifier.domain.row import HELD, Row, State
 
 SECOND: Micros = 1_000_000
 _WAIT_FOR_THE_OTHER: Micros = 2 * SECOND
@@ -78,7 +79,7 @@ def decide(row: Row, human: Human, others: Sequence[Row], means: Means, now: Mic
     road = _moot(row, human, others) or _road(row, human, means)
     if isinstance(road, Silence):
         return road
-    first = told_first(row, others)
+    first = None if row.doubted else told_first(row, others)
     if first is not None:
         tried_at = first.due_at if first.state == "deferred" and first.due_at not in (None, HELD) else now
         return Wait(max(tried_at, now) + _WAIT_FOR_THE_OTHER, "another message to them about it is on its way")
@@ -94,6 +95,8 @@ def about_the_same(row: Row, human: Human, families: Mapping[str, str], *, tell_
         families: The family of each of their ideas.
         tell_again: Whether each release of a status is told of, so that another one is another thing.
     """
+    if len(human.rows) == 1:  # as nearly always
+        return []
     mine = row.alert
     return [
         other
@@ -109,11 +112,14 @@ def _moot(row: Row, human: Human, others: Sequence[Row]) -> Silence | None:
     """Return why nothing is said, whatever the channel, or None."""
     if human.audience.erased:
         return Silence("suppressed", "the person was erased")
-    if not row.wanted:
+    if not row.wanted and not row.doubted:  # what may have been said is said to the end
         return Silence("suppressed", "the request was taken back, or its idea is no longer part of what shipped")
-    if told_before(others) is not None:
-        return Silence("already_told", "told through another of their requests")
-    return None
+    told = told_before(others)
+    if told is None:
+        return None
+    if told.doubted:
+        return Silence("already_told", f"a message about it by {told.channel} may have reached them: no answer to it came")
+    return Silence("already_told", "told through another of their requests")
 
 
 def has_another_road(row: Row, human: Human, means: Means) -> bool:
@@ -131,10 +137,10 @@ def _once_more(row: Row, human: Human, means: Means) -> Step:
 
 
 def _road(row: Row, human: Human, means: Means) -> Send | Silence:
-    """Return the first of their channels that is open to them, or why none is."""
+    """Return the first of their channels that is open to them, or why none is; after a doubt, the one that it is about."""
     ideas = (row.alert.idea_id, row.alert.root_id)
     silences: list[Silence] = []
-    for name in human.audience.manners(means.manners).channels:
+    for name in human.audience.manners(means.manners).channels if not row.doubted else (row.channel or EMAIL,):
         channel = means.channels.get(name)
         if channel is None or name in row.failed_channels:
             continue
@@ -170,8 +176,8 @@ def _in_good_manners(row: Row, road: Send, human: Human, means: Means, now: Micr
     manners = human.audience.manners(means.manners, road.channel)
     if not manners.gathers:
         return road
-    since = row.history[0].at if row.history else now
-    held = hold(manners, Past(since, letters_told(human.rows) if manners.cap is not None else ()), now)
+    since = row.looked_at
+    held = hold(manners, Past(now if since is None else since, letters_told(human.rows) if manners.cap is not None else ()), now)
     return replace(road, gathers=True) if held is None else Wait(held.until, held.reason)
 
 

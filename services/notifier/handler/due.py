@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from services.common.clock import Clock
 from services.common.codec import Codec
 from services.common.records import Output
-from services.notifier.domain.ledger import Row, taken_up
+from services.notifier.domain.ledger import taken_up
+from services.notifier.domain.row import Row
+from services.notifier.domain.values import altered
 from services.notifier.handler.post import LEASE
 from services.notifier.ports import LedgerStore
 
@@ -47,4 +48,4 @@ class DueRows:
             rows += await self._ledger.due(partitions, now, lane, room) if room > 0 else ()
         changes = [(row, taken_up(row, now + LEASE)) for row in rows]
         await self._ledger.take_up(changes)
-        return [self._codec.output(replace(row.alert, attempt=row.attempt)) for _, row in changes]
+        return [self._codec.output(altered(row.alert, attempt=row.attempt)) for _, row in changes]

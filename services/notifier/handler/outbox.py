@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from services.common.clock import Clock, Micros
@@ -14,8 +14,9 @@ from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Received
 from services.notifier.domain.audience import Audience
-from services.notifier.domain.ledger import HELD, TOLD, Row, deferred, outcome_of, settled
+from services.notifier.domain.ledger import deferred, outcome_of, settled
 from services.notifier.domain.pace import Limits, Pace
+from services.notifier.domain.row import HELD, TOLD, Row
 from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, about_the_same, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.handler.post import Change, Parcel, Post, verdict_of
@@ -53,20 +54,29 @@ class _Job:
     human: Human
 
 
-@dataclass(slots=True)
 class _Desk:
-    """What a chunk of records is decided by; rows are replaced as they change."""
+    """What a batch of records is decided by; rows are replaced as they change."""
 
-    audiences: Mapping[str, Audience]
-    """By person."""
-    families: Mapping[str, str]
-    ledger: dict[str, Row]
+    def __init__(self, audiences: Mapping[str, Audience], families: Mapping[str, str], rows: Iterable[Row]) -> None:
+        self.audiences = audiences
+        """By person."""
+        self.families = families
+        self._rows = defaultdict[str, dict[str, Row]](dict)
+        for row in rows:
+            self.put(row)
+
+    def row(self, alert: Alert) -> Row | None:
+        """Return the row of *alert* as it is now."""
+        return self._rows[self.audiences[alert.person_id].root].get(alert.alert_id)
+
+    def put(self, row: Row) -> None:
+        """Let *row* be what is known of its alert."""
+        self._rows[self.audiences[row.alert.person_id].root][row.alert_id] = row
 
     def human(self, person_id: str) -> Human:
         """Return the human behind *person_id*, with their rows as they are now."""
         audience = self.audiences[person_id]
-        people = {person.person_id for person in audience.persons}
-        return Human(audience, [row for row in self.ledger.values() if row.alert.person_id in people])
+        return Human(audience, list(self._rows[audience.root].values()))
 
 
 class OutboxHandler:
@@ -114,19 +124,19 @@ class OutboxHandler:
         """
         deadline = time.monotonic() + self._manner.batch_seconds
         outcomes: list[Outcome] = []
+        desk = await self._desk({received.event.person_id for received in batch})
         for start in range(0, len(batch), _CHUNK):
-            outcomes.extend(await self._take(batch[start : start + _CHUNK], deadline))
+            outcomes.extend(await self._take(batch[start : start + _CHUNK], desk, deadline))
         return outcomes
 
-    async def _take(self, chunk: Sequence[Received[Alert]], deadline: float) -> list[Outcome]:
-        desk = await self._desk({received.event.person_id for received in chunk})
+    async def _take(self, chunk: Sequence[Received[Alert]], desk: _Desk, deadline: float) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         places = list(range(len(chunk)))
         while places:
             jobs, left, busy = list[_Job](), list[int](), set[str]()
             for place in places:
                 received = chunk[place]
-                row = desk.ledger.get(received.event.alert_id)
+                row = desk.row(received.event)
                 outcome = self._triage(received, row, desk)
                 if outcome is not None or row is None:
                     outcomes[place] = outcome or _unknown()
@@ -142,9 +152,9 @@ class OutboxHandler:
     async def _desk(self, person_ids: set[str]) -> _Desk:
         audiences = await audiences_of(self._store, person_ids)
         everyone = {person.person_id: audience for audience in audiences.values() for person in audience.persons} | dict(audiences)
-        ledger = {row.alert_id: row for row in await self._ledger.rows_of(everyone.keys())}
-        families = await families_of(self._store, {row.alert.idea_id for row in ledger.values()})
-        return _Desk(everyone, families, ledger)
+        rows = await self._ledger.rows_of(everyone.keys())
+        families = await families_of(self._store, {row.alert.idea_id for row in rows})
+        return _Desk(everyone, families, rows)
 
     def _triage(self, received: Received[Alert], row: Row | None, desk: _Desk) -> Outcome | None:
         """Return what becomes of a record that is not acted on, or None for one that is."""
@@ -177,7 +187,7 @@ class OutboxHandler:
             changes |= await self._post.deliver(list(parcels.values()), deadline)
         await self._ledger.settle([change for some in changes.values() for change in some])
         for _, new in (change for some in changes.values() for change in some):
-            desk.ledger[new.alert_id] = new
+            desk.put(new)
             self._counter.told(new.history[-1].outcome)
         return {place: self._emitted([new for _, new in some], parcels.get(place)) for place, some in changes.items()}
 
@@ -209,13 +219,14 @@ class OutboxHandler:
     def _together(self, job: _Job, road: Send, desk: _Desk, now: Micros) -> list[Row]:
         """Return the rows that one message tells of, the job's first."""
         others = [row for row in job.human.rows if row.alert_id != job.row.alert_id and _is_waiting(row)]
-        if job.row.trying:
-            return [job.row, *(row for row in others if row.trying and row.letter is not None and row.letter == job.row.letter)]
+        if job.row.may_have_left:
+            same = [row for row in others if row.may_have_left and row.letter is not None and row.letter == job.row.letter]
+            return [job.row, *(row for row in same if row.trying or self._step(row, job.human, desk, now) == road)]
         if not road.gathers:
             return [job.row]
         found = [job.row]
         for row in sorted(others, key=lambda row: (row.alert.created_at, row.alert_id)):
-            if len(found) < _LETTER_ALERTS and not row.trying and self._step(row, job.human, desk, now) == road:
+            if len(found) < _LETTER_ALERTS and not row.may_have_left and self._step(row, job.human, desk, now) == road:
                 found.append(row)
         return found
 

@@ -6,16 +6,18 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from services.common.clock import Clock, Micros
 from services.common.logs import get_logger
 from services.common.records import Output
-from services.notifier.domain.ledger import Row, State, Verdict, begun, deferred, fallen_back, settled, taken_up
+from services.notifier.domain.ledger import begun, deferred, fallen_back, settled, taken_up
 from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import EMAIL
+from services.notifier.domain.row import Row, State, Verdict
 from services.notifier.domain.telling import SECOND, Human, Means, Retries, Send, has_another_road
+from services.notifier.domain.values import altered
 from services.notifier.ports import Accepted, Channel, Delivery, Disabled, LedgerStore, Message, Postponed, Refused, Unrenderable
 
 log = get_logger(__name__)
@@ -108,7 +110,7 @@ class Post:
 
     def _letter(self, human: Human, rows: Sequence[Row], address: str) -> Letter:
         alerts = [row.alert for row in sorted(rows, key=lambda row: (row.alert.created_at, row.alert_id))]
-        begun_as = rows[0].letter if rows[0].trying else None
+        begun_as = rows[0].letter if rows[0].may_have_left else None
         return Letter(begun_as or letter_id(alerts), address, alerts, self._clock.now(), human.audience.language)
 
     async def _sent(self, parcels: Sequence[Parcel], deadline: float) -> Sequence[Delivery]:
@@ -125,26 +127,28 @@ class Post:
 
     def _judged(self, parcel: Parcel, row: Row, delivery: Delivery, now: Micros) -> Change:
         old = _on_its_way(row)
-        tried = replace(old, channel=parcel.road.channel, letter=parcel.letter.id)
-        verdict = verdict_of(old, "deferred", "", parcel.origin, now, road=parcel.road)
+        channel, letter = parcel.road.channel, parcel.letter.id
         match delivery:
             case Accepted():
-                by = "the mail server" if parcel.road.channel == EMAIL else parcel.road.channel
-                verdict = replace(verdict, outcome="sent", reason=f"accepted by {by}", message_id=parcel.message.message_id)
-                return old, settled(tried, verdict)
+                by = "the mail server" if channel == EMAIL else channel
+                verdict = verdict_of(old, "sent", f"accepted by {by}", parcel.origin, now, parcel=parcel)
+                return old, settled(old, verdict, channel=channel, letter=letter)
             case Refused(reason) | Disabled(reason):
-                verdict = replace(verdict, reason=reason, message_id=parcel.message.message_id, is_gone=isinstance(delivery, Disabled))
-                return old, self._failed(parcel, tried, verdict)
-            case Postponed():
-                return old, self._postponed(parcel, tried, replace(verdict, reason=delivery.reason), delivery, now)
+                verdict = verdict_of(old, "deferred", reason, parcel.origin, now, parcel=parcel)
+                tried = altered(old, channel=channel, letter=letter)
+                return old, self._failed(parcel, tried, altered(verdict, is_gone=isinstance(delivery, Disabled)))
+            case Postponed(reason):
+                verdict = verdict_of(old, "deferred", reason, parcel.origin, now, road=parcel.road)
+                tried = altered(old, channel=channel, letter=letter, doubted=old.doubted or delivery.unknown)
+                return old, self._postponed(parcel, tried, verdict, delivery, now)
 
     def _failed(self, parcel: Parcel, tried: Row, verdict: Verdict) -> Row:
         """Return *tried* after its channel has failed it: due for the next one, unless it may have gone out by this one already."""
-        channel = parcel.road.channel
-        fallen = fallen_back(tried, verdict, channel)
-        if not tried.trying and has_another_road(fallen, parcel.human, self._means):
-            return fallen
-        return settled(tried, replace(verdict, outcome="failed"))
+        if not tried.may_have_left:
+            fallen = fallen_back(tried, verdict, parcel.road.channel)
+            if has_another_road(fallen, parcel.human, self._means):
+                return fallen
+        return settled(tried, altered(verdict, outcome="failed"))
 
     def _postponed(self, parcel: Parcel, tried: Row, verdict: Verdict, delivery: Postponed, now: Micros) -> Row:
         if not delivery.tried:
@@ -153,21 +157,25 @@ class Post:
         first = tried.first_failed_at if tried.first_failed_at is not None else now
         due_at = self._retries[parcel.road.channel].next(failures, first, now, random.random())  # noqa: S311 - spreads load, guards nothing
         if due_at is None:
-            given_up = replace(verdict, reason=f"given up after {failures} attempts: {verdict.reason}")
-            return self._failed(parcel, tried, given_up)
+            doubt = ", and one of them may have reached them" if tried.may_have_left else ""
+            return self._failed(parcel, tried, altered(verdict, reason=f"given up after {failures} attempts{doubt}: {verdict.reason}"))
         return deferred(tried, verdict, max(due_at, delivery.until or 0), failed=True)
 
 
-def verdict_of(row: Row, outcome: State, reason: str, origin: str, now: Micros, *, road: Send | None = None) -> Verdict:
-    """Return what is said of *row*'s present attempt."""
+def verdict_of(
+    row: Row, outcome: State, reason: str, origin: str, now: Micros, *, road: Send | None = None, parcel: Parcel | None = None
+) -> Verdict:
+    """Return what is said of *row*'s present attempt: on *road*, or with the message of *parcel*."""
+    taken = road if parcel is None else parcel.road
     return Verdict(
         outcome=outcome,
         reason=reason,
         attempt=row.attempt,
         at=now,
         origin=origin,
-        channel=None if road is None else road.channel,
-        contact_of=None if road is None else road.contact_of,
+        channel=None if taken is None else taken.channel,
+        message_id=None if parcel is None else parcel.message.message_id,
+        contact_of=None if taken is None else taken.contact_of,
     )
 
 

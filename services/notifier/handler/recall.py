@@ -13,7 +13,8 @@ from services.common.logs import get_logger
 from services.common.ports import Birth
 from services.common.records import Record
 from services.notifier.domain.entry import Entry, entry_of
-from services.notifier.domain.ledger import Row, recalled
+from services.notifier.domain.ledger import recalled
+from services.notifier.domain.row import Row
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.ports import Store

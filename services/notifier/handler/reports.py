@@ -9,7 +9,8 @@ from services.common.codec import Codec
 from services.common.events import DeliveryReport
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Received
-from services.notifier.domain.ledger import TOLD, Row, Verdict, fallen_back, outcome_of, reported
+from services.notifier.domain.ledger import fallen_back, outcome_of, reported
+from services.notifier.domain.row import TOLD, Row, Verdict
 from services.notifier.domain.telling import Human, Means, has_another_road
 from services.notifier.handler.audiences import audiences_of
 from services.notifier.ports import LedgerStore, Store
