@@ -24,11 +24,13 @@ from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.app import load_templates
 from services.notifier.channels import Channels
 from services.notifier.definition import Notifications, load_notifications
-from services.notifier.domain.letter import Letter, letter_id
+from services.notifier.domain.letter import Letter, letter_id, letter_of
 from services.notifier.domain.person import EMAIL
+from services.notifier.domain.row import Row
 from services.notifier.domain.telling import Send
 from services.notifier.offline import Forecast, Foreseen, Release
 from services.notifier.ports import Accepted, Channel, Delivery
+from services.notifier.rehearsal import Rehearsal, RehearsedChannel
 from services.notifier.settings import NotifierSettings, SmtpSettings
 
 _SEND_SECONDS = 30.0
@@ -42,6 +44,24 @@ class Preview:
     foreseen: Sequence[Foreseen]
     channels: Mapping[str, Channel]
     now: Micros
+    rehearsal: Rehearsal
+
+    async def rehearsed(self, folder: Path | None) -> Sequence[Row]:
+        """Decide and render everything as the service would now; return the rows as it would leave them.
+
+        Args:
+            folder: Where the messages are written, one file each; nowhere by default.
+
+        Raises:
+            CommandFailed: *folder* cannot be written to.
+        """
+        rows = await self.rehearsal.run([one.row for one in self.foreseen])
+        if folder is not None:
+            try:
+                _write_messages(self.rehearsal.channels, folder)
+            except OSError as error:
+                raise CommandFailed(f"{folder} cannot be written to: {error.strerror}", ExitCode.USAGE) from error
+        return rows
 
     def of(self, person: str) -> Foreseen:
         """Return the row of *person*: an id, or how its last part begins.
@@ -67,7 +87,8 @@ class Preview:
         if name not in self.channels:
             raise CommandFailed("email is not among the channels of notifications.yaml", ExitCode.CONFIGURATION)
         to = address or (road.address if road is not None else "")
-        return self.channels[name], Letter(letter_id(alerts), to, alerts, self.now, one.human.audience.language)
+        audience = one.human.audience
+        return self.channels[name], Letter(letter_id(alerts), to, alerts, self.now, audience.language, audience.segments)
 
     async def send_to(self, one: Foreseen, address: str) -> Delivery:
         """Send *address* what *one* would get; nothing of it is remembered, and its Message-ID is another one.
@@ -107,7 +128,8 @@ async def previewed(
         channels = _channels(stack, codec, settings, smtp, definition)
         told = _also_told(definition, release.status)
         foreseen = await Forecast(store, codec, told, channels).foresee(records, idea_id, release, now)
-        yield Preview(idea_id, sorted(foreseen, key=lambda one: (one.outcome, one.row.alert.person_id)), channels, now)
+        in_order = sorted(foreseen, key=lambda one: (one.outcome, one.row.alert.person_id))
+        yield Preview(idea_id, in_order, channels, now, Rehearsal(store, codec, SystemClock(), told, channels))
 
 
 def _channels(
@@ -115,7 +137,7 @@ def _channels(
 ) -> Mapping[str, Channel]:
     templates = load_templates(settings, smtp, definition)
     opening = Channels(stack, codec=codec, clock=SystemClock(), templates=templates, smtp=smtp, product=definition.product)
-    return opening.opened(definition.channels)
+    return opening.opened(definition.channels + definition.offered)
 
 
 def _also_told(definition: Notifications, status: str) -> Notifications:
@@ -123,6 +145,14 @@ def _also_told(definition: Notifications, status: str) -> Notifications:
     if status in definition.statuses:
         return definition
     return definition.model_copy(update={"statuses": [*definition.statuses, status]})
+
+
+def _write_messages(channels: Mapping[str, RehearsedChannel], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, channel in channels.items():
+        for message in channel.messages:
+            path = folder / f"{name}-{letter_of(message.message_id)}.{'eml' if name == EMAIL else 'json'}"
+            path.write_bytes(message.body)
 
 
 def readable(channel: Channel, letter: Letter) -> str:

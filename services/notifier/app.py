@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from services.common.clock import SystemClock
 from services.common.codec import Codec
-from services.common.events import Alert, Decision, DeliveryReport, PersonEvent
+from services.common.events import Alert, Decision, DeliveryReport, PersonEvent, PersonSegments
 from services.common.kafka import partition_of
 from services.common.mongo import MongoStore
 from services.common.ports import Assignment, Route, Tick
@@ -35,6 +35,7 @@ from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import CompletedBirth, LedgerRecall
 from services.notifier.handler.reports import ReportHandler
+from services.notifier.handler.segments import SegmentsHandler
 from services.notifier.ports import Store
 from services.notifier.settings import NotifierSettings, SmtpSettings
 
@@ -102,16 +103,19 @@ def create_wire(settings: NotifierSettings, smtp: SmtpSettings, definition: Noti
             birth = CompletedBirth(store.birth, recall)
             together = _Together((boards, due, outbox))
             reports = ReportHandler(store.port, codec, means)
-            handlers = routes(codec, people, boards, outbox, reports)
+            handlers = routes(codec, people=people, segments=SegmentsHandler(store.port), boards=boards, outbox=outbox, reports=reports)
             yield Wiring(handlers, store.marks, assignment=together, tick=ticks, birth=birth, recall=recall)
 
     return wire
 
 
-def routes(codec: Codec, people: PeopleHandler, boards: BoardHandler, outbox: OutboxHandler, reports: ReportHandler) -> list[Route[Any]]:
+def routes(
+    codec: Codec, *, people: PeopleHandler, segments: SegmentsHandler, boards: BoardHandler, outbox: OutboxHandler, reports: ReportHandler
+) -> list[Route[Any]]:
     """Return what is done with the records of every topic that the notifier reads: what is known of people first."""
     return [
         Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.handle),
+        Route(PersonSegments.TOPIC, codec.optional_decoder(PersonSegments), segments.handle),
         Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.handle),
         Route(Alert.TOPIC, codec.decoder(Alert), outbox.handle),
         Route(DeliveryReport.TOPIC, codec.decoder(DeliveryReport), reports.handle),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from services.common.clock import Micros
 from services.common.codec import Codec
-from services.common.events import Decision, NotificationOutcome, PersonEvent
+from services.common.events import Decision, NotificationOutcome, PersonEvent, PersonSegments
 from services.common.ids import board_key
 from services.common.records import Record
 from services.notifier.definition import Notifications
@@ -22,7 +22,7 @@ from services.notifier.ports import Channel, Store
 
 __all__ = ["TOPICS", "Forecast", "Foreseen", "Release"]
 
-TOPICS = (Decision.TOPIC, NotificationOutcome.TOPIC, PersonEvent.TOPIC)
+TOPICS = (Decision.TOPIC, NotificationOutcome.TOPIC, PersonEvent.TOPIC, PersonSegments.TOPIC)
 
 _CHUNK = 1_000
 
@@ -103,6 +103,7 @@ class Forecast:
         await recall.recall(NotificationOutcome.TOPIC, records[NotificationOutcome.TOPIC])
         await recall.fold()
         await recall.recall(PersonEvent.TOPIC, records[PersonEvent.TOPIC])
+        await recall.recall(PersonSegments.TOPIC, records[PersonSegments.TOPIC])
         persons = sorted({decision.person_id for decision in decisions if decision.person_id is not None})
         found: list[Foreseen] = []
         for start in range(0, len(persons), _CHUNK):

@@ -208,6 +208,9 @@ class Unrenderable(PermanentError):  # noqa: N818 - a state of the template, nam
 class Accepted:
     """The other side took the message."""
 
+    reason: str = ""
+    """What the row says of it; empty: that the channel accepted it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Refused:

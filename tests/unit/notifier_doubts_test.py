@@ -15,7 +15,7 @@ from services.notifier.domain import row as row_module
 from services.notifier.domain.manners import Manners
 from services.notifier.domain.row import Row, Verdict
 from services.notifier.domain.values import altered, made_of, named
-from services.notifier.ports import Accepted, Postponed, Refused
+from services.notifier.ports import Accepted, Delivery, Postponed, Refused
 from tests.fakes_notifier import RecordingChannel
 from tests.unit.notifier_world import World
 
@@ -45,7 +45,7 @@ async def test_who_may_have_a_mail_is_told_by_no_other_channel() -> None:
 
 async def test_a_later_refusal_does_not_end_the_doubt_and_a_later_answer_does() -> None:
     email, slack = RecordingChannel(), RecordingChannel("slack")
-    answers = [NO_ANSWER, Refused("the mail server said 550 no")]
+    answers: list[Delivery] = [NO_ANSWER, Refused("the mail server said 550 no")]
     email.verdict = lambda _: answers.pop(0) if answers else Accepted()
     world = world_of(email, slack)
     world.link("f2", "b", "ann")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from services.common.codec import Codec
-from services.common.events import Alert, Decision, DeliveryReport, Event, NotificationOutcome, PersonEvent
+from services.common.events import Alert, Decision, DeliveryReport, Event, NotificationOutcome, PersonEvent, PersonSegments
 from services.common.ids import board_key, decision_id
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Output, Received, Record
@@ -24,6 +25,7 @@ from services.notifier.handler.outbox import Manner, OutboxHandler
 from services.notifier.handler.people import PeopleHandler
 from services.notifier.handler.recall import LedgerRecall
 from services.notifier.handler.reports import ReportHandler
+from services.notifier.handler.segments import SegmentsHandler
 from services.notifier.ports import Channel
 from tests.fakes_notifier import HandClock, MemoryStore, RecordingChannel, SilentCounter
 
@@ -38,6 +40,7 @@ class _LastingCodec(Codec):
     def __init__(self) -> None:
         super().__init__(open_schemas(None))
         self._decoders: dict[type[Event], Callable[[bytes], Any]] = {}
+        self._frames: dict[Event, bytes] = {}
 
     def frame_decoder(self, event: type[Any]) -> Callable[[bytes], Any]:
         """Return the function that reads frames of *event*; it raises ``MalformedRecord`` and nothing else."""
@@ -45,15 +48,16 @@ class _LastingCodec(Codec):
             self._decoders[event] = lru_cache(10_000)(super().frame_decoder(event))
         return self._decoders[event]
 
-    @lru_cache(10_000)  # noqa: B019 - there is one codec, for as long as the tests run
     def encode(self, event: Event) -> bytes:
         """Return the frame of *event*."""
-        return super().encode(event)
+        if event not in self._frames:
+            self._frames[event] = super().encode(event)
+        return self._frames[event]
 
 
 CODEC = _LastingCodec()
 START = 1_700_000_000 * SECOND
-TOPICS = (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC, DeliveryReport.TOPIC)
+TOPICS = (PersonEvent.TOPIC, PersonSegments.TOPIC, Decision.TOPIC, Alert.TOPIC, DeliveryReport.TOPIC)
 
 
 def partition_of(person: str) -> int:
@@ -131,6 +135,7 @@ class World:
         self._handle: Mapping[str, Callable[[Sequence[Received[Any]]], Any]] = {
             Decision.TOPIC: boards.handle,
             PersonEvent.TOPIC: people.handle,
+            PersonSegments.TOPIC: SegmentsHandler(self.store).handle,
             Alert.TOPIC: outbox.handle,
             DeliveryReport.TOPIC: ReportHandler(self.store, CODEC, means).handle,
         }
@@ -213,6 +218,14 @@ class World:
         self._append(CODEC.output(event), partition_of(person))
         return event
 
+    def segment(self, person: str, version: int, **segments: str) -> None:
+        """Publish the segments that a person is in."""
+        state = PersonSegments(
+            person_id=person, workspace=WORKSPACE, version=version, segments_json=json.dumps(segments), primary_segment="",
+            definition_version="1", evaluated_at=self.clock.time,
+        )  # fmt: skip
+        self._append(CODEC.output(state), partition_of(person))
+
     def contact(self, person: str, address: str | None = None) -> None:
         """Publish where a person is reached."""
         self.know("contact", person, channel="email", address=f"{person}@example.com" if address is None else address)
@@ -250,6 +263,7 @@ class World:
         kinds: dict[str, Any] = {
             Decision.TOPIC: Decision,
             PersonEvent.TOPIC: PersonEvent,
+            PersonSegments.TOPIC: PersonSegments,
             Alert.TOPIC: Alert,
             DeliveryReport.TOPIC: DeliveryReport,
         }

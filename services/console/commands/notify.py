@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -11,6 +13,7 @@ from services.console.cluster import Cluster
 from services.console.context import AsJson, Bootstrap, Workspace, codec, on_cluster
 from services.console.notifying import Preview, previewed, readable, said
 from services.console.show import console, print_json, short, table
+from services.notifier.domain.row import Row
 from services.notifier.domain.telling import Send
 from services.notifier.offline import TOPICS, Foreseen, Release
 
@@ -34,6 +37,12 @@ def preview(
     test_to: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Send one of the mails to this address, and to nobody else.")
     ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Decide and render everything as the service would now, digests and all; send nothing.")
+    ] = False,
+    messages_to: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="With --dry-run: write each message there, as it would leave.")
+    ] = None,
     workspace: Workspace = "lumora",
     bootstrap: Bootstrap = None,
     as_json: AsJson = False,
@@ -49,9 +58,24 @@ def preview(
         schemas = codec()
         records = await cluster.read(TOPICS)
         async with previewed(schemas, records, workspace, idea, release) as found:
-            await _show(found, person, test_to, as_json=as_json)
+            if dry_run:
+                _show_rows(found.idea_id, await found.rehearsed(messages_to), as_json=as_json)
+            else:
+                await _show(found, person, test_to, as_json=as_json)
 
     on_cluster(bootstrap, work)
+
+
+def _show_rows(idea: str, rows: Sequence[Row], *, as_json: bool) -> None:
+    last = [(row.alert.person_id, row.state, row.history[-1]) for row in rows]
+    counts = Counter(state for _, state, _ in last)
+    if as_json:
+        people = [{"person": who, "outcome": state, "channel": word.channel, "reason": word.reason} for who, state, word in last]
+        print_json({"idea": idea, "outcomes": counts, "people": people})
+        return
+    shown = [(short(who), state, word.channel or "", word.reason) for who, state, word in last]
+    console().print(table(f"A dry run of {short(idea)}", ["person", "outcome", "channel", "reason"], shown))
+    console().print(", ".join(f"{count} {state}" for state, count in counts.items()) or "nobody")
 
 
 async def _show(found: Preview, person: str | None, test_to: str | None, *, as_json: bool) -> None:

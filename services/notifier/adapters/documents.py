@@ -73,6 +73,8 @@ def person_body(person: Person) -> dict[str, Any]:
         "profile": None if person.profile is None else _profile_body(person.profile),
         "pointed": None if person.pointer is None else _dated(person.pointer.stamp),
         "erased": None if person.erased is None else _dated(person.erased),
+        "segments": list(person.segments),
+        "segments_version": person.segments_version,
     }
 
 
@@ -88,6 +90,8 @@ def person_from(person_id: str, version: int, into: str | None, body: Mapping[st
         profile=None if body.get("profile") is None else _profile(body["profile"]),
         pointer=None if body["pointed"] is None else Pointer(into, _stamp(body["pointed"])),
         erased=None if body["erased"] is None else _stamp(body["erased"]),
+        segments=tuple(body.get("segments", ())),
+        segments_version=body.get("segments_version", 0),
     )
 
 

@@ -78,6 +78,14 @@ class Audience:
         profiled = max((p.profile for p in self.persons if p.profile is not None and p.profile.language), key=_stamp_of, default=None)
         return None if profiled is None else profiled.language
 
+    @property
+    def segments(self) -> Sequence[str]:
+        """Return the segments that they are in: the root's, else those that were said last."""
+        known = [person for person in self.persons if person.segments]
+        mine = next((person for person in known if person.person_id == self.root), None)
+        found = mine or max(known, key=lambda person: (person.segments_version, person.person_id), default=None)
+        return () if found is None else found.segments
+
     def opted_out(self, channel: str, ideas: Iterable[str]) -> str | None:
         """Return why they do not want to hear of *ideas* on *channel*, or None; what they said last of a scope holds."""
         if not any(person.preferences for person in self.persons):

@@ -11,7 +11,7 @@ from email.headerregistry import Address
 from typing import TypeAlias
 
 from services.common.clock import Micros
-from services.common.events import PersonEvent
+from services.common.events import PersonEvent, PersonSegments
 from services.common.hours import read_hours, zone_of
 from services.notifier.domain.manners import DIGESTS, Quiet, Wishes
 
@@ -78,6 +78,10 @@ class Person:
     profile: Profile | None = None
     pointer: Pointer | None = None
     erased: Stamp | None = None
+    segments: tuple[str, ...] = ()
+    """``scheme=segment``, by scheme."""
+    segments_version: int = 0
+    """Of the state that said so; an older one changes nothing."""
 
 
 def stamp_of(event: PersonEvent) -> Stamp:
@@ -103,10 +107,24 @@ def folded(person: Person, event: PersonEvent) -> Person:
                 return person
             changed = replace(person, pointer=Pointer(into, stamp))
         case "erased":
-            changed = replace(person, contacts={}, preferences=(), profile=None, erased=stamp)
+            changed = replace(person, contacts={}, preferences=(), profile=None, erased=stamp, segments=())
         case _:
             return person
     return person if changed is person else replace(changed, version=person.version + 1)
+
+
+def segmented(person: Person, state: PersonSegments) -> Person:
+    """Return *person* in the segments that *state* says; *person* itself where it is older than what is known."""
+    if state.version <= person.segments_version:
+        return person
+    said = json.loads(state.segments_json)
+    found = tuple(f"{scheme}={segment}" for scheme, segment in sorted(said.items())) if isinstance(said, dict) else ()
+    return replace(person, segments=found, segments_version=state.version, version=person.version + 1)
+
+
+def unsegmented(person: Person) -> Person:
+    """Return *person* in no segment: what was said of them is erased."""
+    return replace(person, segments=(), version=person.version + 1) if person.segments else person
 
 
 def _with_contact(person: Person, channel: str, contact: Contact) -> Person:

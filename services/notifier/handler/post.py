@@ -111,7 +111,8 @@ class Post:
     def _letter(self, human: Human, rows: Sequence[Row], address: str) -> Letter:
         alerts = [row.alert for row in sorted(rows, key=lambda row: (row.alert.created_at, row.alert_id))]
         begun_as = rows[0].letter if rows[0].may_have_left else None
-        return Letter(begun_as or letter_id(alerts), address, alerts, self._clock.now(), human.audience.language)
+        audience = human.audience
+        return Letter(begun_as or letter_id(alerts), address, alerts, self._clock.now(), audience.language, audience.segments)
 
     async def _sent(self, parcels: Sequence[Parcel], deadline: float) -> Sequence[Delivery]:
         by_channel = defaultdict[str, list[int]](list)
@@ -129,9 +130,9 @@ class Post:
         old = _on_its_way(row)
         channel, letter = parcel.road.channel, parcel.letter.id
         match delivery:
-            case Accepted():
+            case Accepted(said):
                 by = "the mail server" if channel == EMAIL else channel
-                verdict = verdict_of(old, "sent", f"accepted by {by}", parcel.origin, now, parcel=parcel)
+                verdict = verdict_of(old, "sent", said or f"accepted by {by}", parcel.origin, now, parcel=parcel)
                 return old, settled(old, verdict, channel=channel, letter=letter)
             case Refused(reason) | Disabled(reason):
                 verdict = verdict_of(old, "deferred", reason, parcel.origin, now, parcel=parcel)

@@ -7,16 +7,17 @@ from typing import Any
 
 from services.common.codec import Codec
 from services.common.errors import Fenced, MalformedRecord, TransientError
-from services.common.events import Decision, NotificationOutcome, PersonEvent
+from services.common.events import Decision, NotificationOutcome, PersonEvent, PersonSegments
 from services.common.ids import board_key
 from services.common.logs import get_logger
 from services.common.ports import Birth
-from services.common.records import Record
+from services.common.records import Received, Record
 from services.notifier.domain.entry import Entry, entry_of
 from services.notifier.domain.ledger import recalled
 from services.notifier.domain.row import Row
 from services.notifier.handler.boards import BoardHandler
 from services.notifier.handler.people import PeopleHandler
+from services.notifier.handler.segments import SegmentsHandler
 from services.notifier.ports import Store
 
 log = get_logger(__name__)
@@ -35,8 +36,9 @@ class LedgerRecall:
         self._statuses = statuses
         self._boards = boards
         self._people = people
+        self._segments = SegmentsHandler(store)
         self._decoders: dict[str, Callable[[Record], Any]] = {
-            kind.TOPIC: codec.optional_decoder(kind) for kind in (Decision, NotificationOutcome, PersonEvent)
+            kind.TOPIC: codec.optional_decoder(kind) for kind in (Decision, NotificationOutcome, PersonEvent, PersonSegments)
         }
         self._unfolded: dict[str, tuple[str, str]] = {}
 
@@ -58,8 +60,10 @@ class LedgerRecall:
             elif topic == NotificationOutcome.TOPIC:
                 await self.fold()
                 await self._restore(pairs)
-            else:
+            elif topic == PersonEvent.TOPIC:
                 await self._people.rebuild([event for _, event in pairs])
+            else:
+                await self._segments.handle([Received(record, event) for record, event in pairs])
         except Fenced as error:
             raise TransientError("the store is being completed by another worker") from error
 
