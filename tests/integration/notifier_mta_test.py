@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,8 +16,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.common.clock import SystemClock
-from services.common.events import Alert
+from services.common.codec import Codec
+from services.common.events import Alert, DeliveryReport
 from services.common.paths import EXAMPLES
+from services.common.records import Output, Record
+from services.common.registry import open_schemas
+from services.console.bounces import Counted, opened, publish_bounces
 from services.notifier.adapters.smtp import SmtpMailer
 from services.notifier.adapters.templates import Templates
 from services.notifier.domain.letter import Letter
@@ -43,6 +47,8 @@ ALERT = Alert(
     release_name="October release",
     release_url="https://lumora.example/releases/2026.10",
 )
+
+CODEC = Codec(open_schemas(None))
 
 pytestmark = pytest.mark.skipif(mta.why_not() is not None, reason=str(mta.why_not()))
 
@@ -148,3 +154,21 @@ async def test_a_signature_made_by_a_signer_survives_the_way_through_the_server(
     [body] = server.mailbox("ann", 1)
     assert dkim.verify(body.replace(b"\n", b"\r\n"), dnsfunc=lambda *_args, **_more: record.encode())
     assert not dkim.verify(body.replace(b"\n", b"\r\n").replace(b"abends", b"immer "), dnsfunc=lambda *_args, **_more: record.encode())
+
+
+async def test_what_the_server_bounces_later_is_read_back_as_a_report_once(server: mta.Mta) -> None:
+    assert [Accepted()] * 2 == await send(server, composed(mta.GONE), composed("ann", "bbbbbbbbbbbbbbbbbbbbbbbb"))
+    server.mailbox("hello", 1)
+    server.mailbox("ann", 1)
+    published: list[Output] = []
+
+    async def publish(outputs: Sequence[Output]) -> None:
+        published.extend(outputs)
+
+    for expected in (Counted(mails=2, reports=1, others=1), Counted()):
+        with opened(str(server.folder / "mailboxes" / "all")) as found:
+            assert expected == await publish_bounces(publish, CODEC, found)
+    [report] = [CODEC.decoder(DeliveryReport)(Record(out.topic, 0, 0, 0, out.key, out.value)) for out in published]
+    assert (report.letter, report.channel, report.outcome) == ("a" * 24, "email", "bounced")
+    assert report.reason == "5.0.0"
+    assert "@" not in report.reason

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from services.console.bounces import opened, publish_bounces
 from services.console.cluster import Cluster
 from services.console.context import AsJson, Bootstrap, Workspace, codec, on_cluster
 from services.console.notifying import Preview, previewed, readable, said
@@ -62,6 +65,37 @@ def preview(
                 _show_rows(found.idea_id, await found.rehearsed(messages_to), as_json=as_json)
             else:
                 await _show(found, person, test_to, as_json=as_json)
+
+    on_cluster(bootstrap, work)
+
+
+@app.command("bounces")
+def bounces(
+    mailbox: Annotated[
+        str, typer.Argument(help="Where bounces arrive: a Maildir, an mbox file, or imaps://USER@HOST/FOLDER (GROUNDSWELL_IMAP_PASSWORD).")
+    ],
+    *,
+    every: Annotated[float | None, typer.Option(min=1, metavar="SECONDS", help="Go on, and look again so often; else once.")] = None,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Read what mail servers reported of mails that they had taken, and publish it to notifications.reports.
+
+    Give the mailbox of GROUNDSWELL_SMTP_SENDER. Mails that report nothing of ours are left where they are and counted.
+    """
+
+    async def work(cluster: Cluster) -> None:
+        schemas = codec()
+        while True:
+            with opened(mailbox) as found:
+                counted = await publish_bounces(cluster.publish, schemas, found)
+            if as_json:
+                print_json(asdict(counted))
+            else:
+                console().print(f"{counted.mails} mails: {counted.reports} reports, {counted.others} of something else")
+            if every is None:
+                return
+            await asyncio.sleep(every)
 
     on_cluster(bootstrap, work)
 

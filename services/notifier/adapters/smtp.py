@@ -191,12 +191,16 @@ def _judged(code: int, message: str, recipient: str) -> Delivery:
 
 
 def _words(code: int, message: str, recipient: str) -> str:
-    """Return what the server said, without the address or its local part."""
+    return f"the mail server said {without_addresses(f'{code} {message}', recipient)}"[:_REASON_CHARACTERS].rstrip()
+
+
+def without_addresses(message: str, recipient: str) -> str:
+    """Return what a server said to *recipient*, on one line, without any address or their local part."""
     said = " ".join(message.split())
     for secret in (recipient, recipient.rpartition("@")[0]):
-        said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(address)", said, flags=re.IGNORECASE)
-    said = "".join(character for character in _ADDRESS.sub("(address)", said) if character.isprintable())
-    return f"the mail server said {code} {said}"[:_REASON_CHARACTERS].rstrip()
+        if secret:
+            said = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", "(address)", said, flags=re.IGNORECASE)
+    return "".join(character for character in _ADDRESS.sub("(address)", said) if character.isprintable())[:_REASON_CHARACTERS].rstrip()
 
 
 def _tls_context(settings: SmtpSettings) -> ssl.SSLContext | None:
