@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping
 from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from services.common.events import BoardEvent, Decision, Idea
 from services.common.outcome import Drop
-from tests.fakes_dedup import CODEC, WORKSPACE, MemoryBoardLog, event_of, handle_all, handler_on, received, submitted
+from services.dedup.domain.board import Board
+from services.dedup.domain.decide import decide
+from tests.fakes_dedup import (
+    BOARDS,
+    CODEC,
+    DIMENSIONS,
+    WORKSPACE,
+    FakeEncoder,
+    MemoryBoardLog,
+    command,
+    event_of,
+    handle_all,
+    handler_on,
+    idea_name,
+    received,
+    submitted,
+)
 
 _PARENT = submitted(0, "let me export boards as pdf")
 _DECISION, _IDEA = CODEC.decoder(Decision), CODEC.decoder(Idea)
@@ -67,3 +88,86 @@ def test_a_vote_taken_back_counts_no_more_and_a_late_one_changes_nothing() -> No
     decisions, ideas, _ = _decide(_PARENT, _vote(1), back, _vote(3, feedback=1, type="revised", revision=2))
     assert [decision.type for decision in decisions] == ["opened", "linked", "linked", "unlinked"]
     assert [idea.people for idea in ideas.values()] == [1]
+
+
+_TEXTS = ("export boards as pdf", "a timer everyone hears", "dark mode at night")
+_PIECES = st.integers(0, 4)
+_STEPS = st.lists(st.tuples(st.sampled_from(["wish", "vote", "vote", "retract"]), _PIECES, _PIECES), min_size=1, max_size=14)
+
+
+def _step(place: int, kind: str, one: int, other: int, revision: int) -> BoardEvent:
+    name = f"{WORKSPACE}:feedback:{one}"
+    if kind == "retract":
+        return event_of(place, type="retracted", feedback_id=name, revision=revision)
+    if kind == "vote":
+        return _vote(place, feedback=one, parent=other, revision=revision, type="revised")
+    said = {"type": "revised", "text": _TEXTS[other % len(_TEXTS)], "person_id": f"{WORKSPACE}:person:{one}"}
+    return event_of(place, feedback_id=name, revision=revision, **said)
+
+
+def _wanted(piece: int, newest: Mapping[int, tuple[str, int]], passed: frozenset[int] = frozenset()) -> int | None:
+    """Return the piece with words that *piece* is, or is a vote for in the end."""
+    kind, other = newest.get(piece, ("retract", 0))
+    if kind == "retract" or piece in passed:
+        return None
+    return piece if kind == "wish" else _wanted(other, newest, passed | {piece})
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=_STEPS, shuffled=st.randoms(use_true_random=False))
+def test_each_vote_is_where_its_parent_is_whatever_the_order_and_whatever_becomes_of_it(
+    steps: list[tuple[str, int, int]], shuffled: random.Random
+) -> None:
+    numbered = [(revision, *step) for revision, step in enumerate(steps)]
+    shuffled.shuffle(numbered)
+    board, newest, revisions = Board(WORKSPACE, BOARDS[0], DIMENSIONS), dict[int, tuple[str, int]](), dict[int, int]()
+    encoder = FakeEncoder()
+    for place, (revision, kind, one, other) in enumerate(numbered):
+        decide(board, _step(place, kind, one, other, revision), f"board.events/0/{place}", lambda text: encoder.encode([text])[0])
+        if revision >= revisions.get(one, -1):
+            newest[one], revisions[one] = (kind, other), revision
+        for piece in range(5):
+            wanted = _wanted(piece, newest)
+            idea = board.idea_of(f"{WORKSPACE}:feedback:{piece}")
+            assert (wanted is None) == (idea is None)
+            assert wanted is None or idea == board.idea_of(f"{WORKSPACE}:feedback:{wanted}")
+
+
+def test_a_vote_that_came_first_counts_as_if_it_had_come_later() -> None:
+    _, before, _ = _decide(_vote(1), _PARENT)
+    _, after, _ = _decide(_PARENT, _vote(1))
+    ((one,), (other,)) = before.values(), after.values()
+    assert (one.people, one.mentions, one.first_seen, one.last_seen) == (other.people, other.mentions, other.first_seen, other.last_seen)
+    assert one.people == 2
+
+
+def test_votes_follow_an_edit_and_go_with_a_deletion() -> None:
+    edit = event_of(
+        2, type="revised", feedback_id=f"{WORKSPACE}:feedback:0", revision=1, text="dark mode", person_id=f"{WORKSPACE}:person:0"
+    )
+    back = event_of(3, type="retracted", feedback_id=f"{WORKSPACE}:feedback:0", revision=2)
+    decisions, ideas, _ = _decide(_PARENT, submitted(9, "dark mode"), _vote(1), edit, back)
+    of_vote = [(one.type, one.method, one.reason) for one in decisions if one.feedback_id == f"{WORKSPACE}:feedback:1"]
+    assert of_vote == [
+        ("linked", "vote", None),
+        ("unlinked", "vote", "revised"),
+        ("linked", "vote", None),
+        ("unlinked", "vote", "retracted"),
+    ]
+    assert sorted(idea.people for idea in ideas.values()) == [0, 1]
+
+
+def test_a_vote_that_a_human_moved_stays_there() -> None:
+    moved = command(3, "move", idea_id=idea_name(2), feedback_id=f"{WORKSPACE}:feedback:1")
+    back = event_of(4, type="retracted", feedback_id=f"{WORKSPACE}:feedback:0", revision=2)
+    decisions, _, _ = _decide(_PARENT, _vote(1), submitted(2, "a timer everyone can hear"), moved, back)
+    assert [one.type for one in decisions if one.feedback_id == f"{WORKSPACE}:feedback:1"] == ["linked", "moved"]
+
+
+def test_of_an_erased_persons_vote_that_waits_nothing_is_left_but_that_it_counts() -> None:
+    bob = f"{WORKSPACE}:person:bob"
+    log = MemoryBoardLog()
+    waits, gone = _vote(1, url="https://mark.example/", external_id="mark-1"), command(2, "erase", person_id=bob)
+    outcomes = handle_all(handler_on(log), [received([waits, gone, submitted(0, "export boards as pdf")])])
+    assert b"mark" not in b"".join(body for rows in log.rows.values() for body, _ in rows)
+    assert b"mark" not in b"".join(output.value or b"" for one in outcomes for output in getattr(one, "outputs", ()))

@@ -104,7 +104,7 @@ def _revision(record: Record) -> tuple[str, int]:
 
 
 def _decided(records: Records, events: Sequence[BoardEvent], decisions: Sequence[Decision]) -> Check:
-    needed = {event.event_id for event in events if event.type in _NEED_DECISIONS}
+    needed = {event.event_id for event in events if event.type in _NEED_DECISIONS and not event.is_vote}  # a vote may wait
     answered = needed & {decision.event_id for decision in decisions}
     letters = _letters(records, "dedup")
     dead = sum((r.topic, r.partition, r.offset) in letters for r in records["board.events"])

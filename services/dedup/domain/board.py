@@ -19,6 +19,7 @@ from services.dedup.domain.index import Index, Units, in_units
 from services.dedup.domain.policy import BALANCED, Bands, Policy
 from services.dedup.domain.portrait import Portrait, Vocabulary
 from services.dedup.domain.texts import VOTE, text_key
+from services.dedup.domain.votes import Votes
 from services.dedup.domain.wordings import Wordings
 
 _FAMILY = "family of "
@@ -41,7 +42,7 @@ class Board:
         self.merges, self.persons = Forest(), Forest()
         self.links: dict[str, Link] = {}
         self.revisions: dict[str, int] = {}
-        self.acts, self.calibration = Acts(), Calibration()
+        self.acts, self.calibration, self.votes = Acts(), Calibration(), Votes()
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
         self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
@@ -125,18 +126,18 @@ class Board:
 
     def close(self, entry: Entry) -> None:
         """Record that *entry*, whose decisions were applied, is the last of the log."""
-        author = next((decision.person_id for decision in reversed(entry.decisions) if decision.type in ("linked", "unlinked")), None)
         for idea in entry.ideas:
             state = self.ideas[idea.idea_id]
-            state.version, state.said_by = idea.version, author
+            state.version, state.said_by = idea.version, entry.author
             state.portrait = Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions)
         self._positions[entry.event_id] = self.position = entry.position
         self.touched.clear()
         self.changed.clear()
 
     def see(self, seen: Seen) -> None:
-        """Remember the newest revision of a piece of feedback."""
+        """Remember the newest revision of a piece of feedback, and what it is a vote for."""
         self.revisions[seen.feedback_id] = seen.revision
+        self.votes.put(seen.feedback_id, seen.vote)
 
     def apply(self, decision: Decision, vector: Units | None = None) -> None:
         """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet."""
@@ -190,6 +191,7 @@ class Board:
     def erase(self, person_id: str) -> None:
         """Let go of what a person said: the links stay, and count."""
         self.acts.erase(person_id)
+        self.votes.erase(person_id)
         for link in [self.links[feedback] for feedback in self._by_person.get(person_id, ())]:
             self._release(link)
             link.row = -1
@@ -199,8 +201,7 @@ class Board:
         self.touched = {idea.idea_id: 0 for idea in self.slots if idea.said_by == person_id} | self.touched
 
     def _open(self, idea_id: str, title: str, at: Micros) -> None:
-        idea = IdeaState(idea_id, self.index.open(), title, at)
-        self.ideas[idea_id] = idea
+        self.ideas[idea_id] = idea = IdeaState(idea_id, self.index.open(), title, at)
         self.slots.append(idea)
         self._touch(idea_id)
 
@@ -209,6 +210,7 @@ class Board:
         feedback, person = decision.feedback_id or "", decision.person_id or ""
         row = self._hold(idea, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
         idea.title_is_of(person)
+        self.votes.recall(decision)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None
@@ -257,10 +259,8 @@ class Board:
         return row
 
     def _release(self, link: Link) -> None:
-        if link.row < 0:
-            return
-        text = self.wordings.text(link.row)
-        if not self.wordings.remove(link.row, link.feedback_id):
+        text = self.wordings.text(link.row) if link.row >= 0 else None
+        if text is not None and not self.wordings.remove(link.row, link.feedback_id):
             self.index.remove(link.row)
             self.vocabulary.remove(text)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from services.dedup.domain.commands import change_status, obey
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.erasing import erase, erased_by
+from services.dedup.domain.following import follow, place_vote, unlink
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.index import SCALE, Match, in_units
 from services.dedup.domain.proposals import written
@@ -23,7 +23,8 @@ from services.dedup.domain.questions import worth
 from services.dedup.domain.repair import Pair, repair_of
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.split import splits_to_propose
-from services.dedup.domain.texts import VOTE, text_key, title_of
+from services.dedup.domain.texts import text_key, title_of
+from services.dedup.domain.votes import feedback_of
 
 Vector: TypeAlias = NDArray[np.float32]
 """L2-normalised."""
@@ -69,7 +70,7 @@ def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -
     draft = Draft(board, event, origin)
     match event.type:
         case "submitted" | "revised" if event.is_vote:
-            _vote(draft)
+            place_vote(draft)
         case "submitted" | "revised":
             _place(draft, vector_of)
             _look_over(draft)
@@ -95,32 +96,19 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
     link = board.links.get(feedback)
     if link is None:
         _assign(draft, vector_of, None)
+        follow(draft, feedback, None)
         return
     former = board.ideas[link.idea_id]
     was_alone = len(former.links) == 1
     is_same = link.row >= 0 and board.wordings.key(link.row) == text_key(text)
     vector = board.index.vector(link.row) if is_same else None
-    _unlink(draft, feedback, "revision", "revised")
+    unlink(draft, feedback, event.revision, "revision", "revised")
     if vector is None:
         _assign(draft, vector_of, former if was_alone else None)
     else:
         draft.keep(vector / np.float32(SCALE))
-        draft.decide("linked", idea_id=former.idea_id, method="revision", vector=vector, **_feedback(event))
-
-
-def _vote(draft: Draft) -> None:
-    """Link a bare "+1" to its parent's idea, with no word but its own; without the parent nobody knows what it wants."""
-    board, event = draft.board, draft.event
-    feedback = event.feedback_id or ""
-    if event.revision <= board.revisions.get(feedback, -1):
-        return
-    draft.see(feedback, event.revision)
-    if feedback in board.links:
-        _unlink(draft, feedback, "revision", "revised")
-    parent = board.links.get(event.parent_id or "")
-    if parent is not None:
-        shown = _SAME % (parent.idea_id, parent.event_id)
-        draft.decide("linked", idea_id=parent.idea_id, method=VOTE, candidates_json=shown, **_feedback(event))
+        draft.decide("linked", idea_id=former.idea_id, method="revision", vector=vector, **feedback_of(event))
+    follow(draft, feedback, former.idea_id)
 
 
 def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
@@ -133,7 +121,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     if repeated is not None:
         idea = board.slots[board.index.slot_of(repeated)].idea_id
         shown = _SAME % (idea, board.links[board.wordings.first_feedback(repeated)].event_id)
-        draft.decide("linked", idea_id=idea, method="exact", score=1.0, threshold=join, candidates_json=shown, **_feedback(event))
+        draft.decide("linked", idea_id=idea, method="exact", score=1.0, threshold=join, candidates_json=shown, **feedback_of(event))
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)
@@ -149,7 +137,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
         idea_id, method = board.idea_id(event.event_id), "semantic"
         draft.decide("opened", idea_id=idea_id, title=title_of(event.text or ""), method=method, **why)
     candidates = _candidates(board, matches)
-    linked = {**_feedback(event), **why, "method": method, "candidates_json": candidates}
+    linked = {**feedback_of(event), **why, "method": method, "candidates_json": candidates}
     draft.decide("linked", idea_id=idea_id, vector=units, **linked)
     if best is not None and bands.suggest <= best.score < join:
         _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
@@ -233,20 +221,9 @@ def _retract(draft: Draft) -> None:
         return
     draft.see(feedback, draft.event.revision)
     if feedback in board.links:
-        _unlink(draft, feedback, "retraction", "retracted")
-
-
-def _unlink(draft: Draft, feedback: str, method: str, reason: str) -> None:
-    link = draft.board.links[feedback]
-    draft.decide(
-        "unlinked",
-        idea_id=link.idea_id,
-        feedback_id=feedback,
-        revision=draft.event.revision,
-        person_id=link.person_id,
-        method=method,
-        reason=reason,
-    )
+        before = board.links[feedback].idea_id
+        unlink(draft, feedback, draft.event.revision, "retraction", "retracted")
+        follow(draft, feedback, before)
 
 
 def _point_person(draft: Draft) -> None:
@@ -261,20 +238,3 @@ def _point_person(draft: Draft) -> None:
     edge = persons.edge_between(person, other)
     if edge is not None:
         draft.point_person(PersonPointer(edge, persons.parent(edge) or "", joined=False))
-
-
-def _feedback(event: BoardEvent) -> dict[str, Any]:
-    """Return what a link carries of the feedback itself."""
-    finite = event.rating is not None and math.isfinite(event.rating)  # JSON, which the log is kept in, has no other numbers
-    return {
-        "feedback_id": event.feedback_id,
-        "revision": event.revision,
-        "person_id": event.person_id,
-        "source": event.source,
-        "external_id": event.external_id,
-        "text": event.text,
-        "language": event.language,
-        "url": event.url,
-        "rating": event.rating if finite else None,
-        "actor": event.actor,
-    }

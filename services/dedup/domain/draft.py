@@ -13,6 +13,7 @@ from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.index import Units
 from services.dedup.domain.states import changed_ideas
+from services.dedup.domain.votes import Vote
 
 _DECISION, _ENTRY = maker(Decision), maker(Entry)
 
@@ -45,10 +46,8 @@ class Draft:
             board=self.event.board,
             sequence=sequence,
             event_id=self.event.event_id,
-            occurred_at=self.event.occurred_at,
-            ingested_at=self.event.ingested_at,
             origin=self._origin,
-            **fields,
+            **{"occurred_at": self.event.occurred_at, "ingested_at": self.event.ingested_at, **fields},
         )
         self.board.apply(decision, vector)
         self._decisions.append(decision)
@@ -62,9 +61,9 @@ class Draft:
         self._census = census
         self.board.calibration.take(census)
 
-    def see(self, feedback_id: str, revision: int) -> None:
-        """Establish the newest revision of a piece of feedback."""
-        self._seen = Seen(feedback_id, revision)
+    def see(self, feedback_id: str, revision: int, vote: Vote | None = None) -> None:
+        """Establish the newest revision of a piece of feedback, and what it is a vote for."""
+        self._seen = Seen(feedback_id, revision, vote)
         self.board.see(self._seen)
 
     def point_person(self, pointer: PersonPointer) -> None:

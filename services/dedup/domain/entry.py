@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import MISSING, astuple, dataclass, fields
 from typing import Any, NamedTuple
 
@@ -9,13 +10,15 @@ import orjson
 
 from services.common.events import Decision, Idea
 from services.dedup.domain.calibration import Census
+from services.dedup.domain.votes import Vote
 
 
 class Seen(NamedTuple):
-    """From now on *revision* of *feedback_id* is known: older ones establish nothing."""
+    """From now on *revision* of *feedback_id* is known, which is *vote* or none: older ones establish nothing."""
 
     feedback_id: str
     revision: int
+    vote: Vote | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,13 @@ class Entry:
     vector: bytes | None = None
     """The text's vector, little-endian float32; None where no decision needs one."""
 
+    @property
+    def author(self) -> str | None:
+        """Return who said what it is about; None where nobody did. Votes that followed are others'."""
+        of = None if self.seen is None else self.seen.feedback_id
+        said = (one for one in reversed(self.decisions) if one.type in ("linked", "unlinked") and one.feedback_id == of)
+        return next((one.person_id for one in said), None)
+
     def body(self) -> bytes:
         """Return everything but the vector and the place in the log as canonical JSON."""
         return orjson.dumps(
@@ -59,7 +69,7 @@ class Entry:
                 "origin": self.origin,
                 "decisions": [_filled(decision) for decision in self.decisions],
                 "ideas": [_filled(idea) for idea in self.ideas],
-                "seen": None if self.seen is None else [self.seen.feedback_id, self.seen.revision],
+                "seen": None if self.seen is None else _seen(self.seen),
                 "persons": None if self.persons is None else [self.persons.person_id, self.persons.other_person_id, self.persons.joined],
                 **({} if self.census is None else {"census": astuple(self.census)}),
                 **({} if self.erased is None else {"erased": self.erased}),
@@ -78,13 +88,22 @@ def read_entry(board: str, position: int, body: bytes, vector: bytes | None) -> 
         origin=value["origin"],
         decisions=tuple(Decision(**decision) for decision in value["decisions"]),
         ideas=tuple(Idea(**idea) for idea in value["ideas"]),
-        seen=None if value["seen"] is None else Seen(*value["seen"]),
+        seen=None if value["seen"] is None else _read_seen(*value["seen"]),
         persons=None if value["persons"] is None else PersonPointer(*value["persons"]),
         census=None if value.get("census") is None else Census(*value["census"]),
         erased=value.get("erased"),
         undone=value.get("undone"),
         vector=vector,
     )
+
+
+def _seen(seen: Seen) -> list[Any]:
+    voted = [] if seen.vote is None else [seen.vote.parent_id, seen.vote.said]
+    return [seen.feedback_id, seen.revision, *voted]
+
+
+def _read_seen(feedback_id: str, revision: int, parent_id: str | None = None, said: Mapping[str, Any] | None = None) -> Seen:
+    return Seen(feedback_id, revision, None if parent_id is None or said is None else Vote(parent_id, said))
 
 
 def decision_body(decision: Decision) -> bytes:

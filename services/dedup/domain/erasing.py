@@ -18,7 +18,7 @@ from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry
 from services.dedup.domain.ideas import IdeaState
 from services.dedup.domain.portrait import quote_of, words_of
-from services.dedup.domain.texts import ERASED_TITLE, text_key, title_of
+from services.dedup.domain.texts import ERASED_TITLE, VOTE, text_key, title_of
 
 _METHOD = "erasure"
 
@@ -75,7 +75,10 @@ class Redaction:
     def of_entry(self, entry: Entry) -> Entry:
         """Return *entry* without them; a vector that others' repeats of the same text rest on goes to their entry."""
         decisions = tuple(self.of_decision(decision, entry.decisions) for decision in entry.decisions)
-        return replace(entry, decisions=decisions, ideas=tuple(map(self._of_idea, entry.ideas)), vector=self._vector(entry))
+        seen = entry.seen
+        if seen is not None and seen.vote is not None:
+            seen = seen._replace(vote=seen.vote.without_words_of(self._person))
+        return replace(entry, decisions=decisions, seen=seen, ideas=tuple(map(self._of_idea, entry.ideas)), vector=self._vector(entry))
 
     def of_decision(self, decision: Decision, of_event: Iterable[Decision] = ()) -> Decision:
         """Return *decision*, one *of_event*, without them."""
@@ -112,7 +115,7 @@ class Redaction:
         )
 
     def _vector(self, entry: Entry) -> bytes | None:
-        linked = [decision for decision in entry.decisions if decision.type == "linked"]
+        linked = [decision for decision in entry.decisions if decision.type == "linked" and decision.method != VOTE]
         if any(self._says(decision) for decision in linked):
             return None
         if entry.vector is not None or not self._vectors:

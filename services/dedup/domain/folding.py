@@ -7,7 +7,6 @@ said, and which lies before the last one of which something was, established not
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby
@@ -29,6 +28,7 @@ from services.dedup.domain.sample import take_census
 from services.dedup.domain.states import changed_ideas
 from services.dedup.domain.texts import VOTE, text_key
 from services.dedup.domain.undoing import undone_by
+from services.dedup.domain.votes import Vote, feedback_of, vote_of
 
 
 def was_passed(origin: str, last: Decision) -> bool:
@@ -65,7 +65,7 @@ class Backlog:
             if group[0].event_id == event.event_id:
                 if group[-1].sequence == self._last.sequence:
                     return [*entries, _fold_last(board, group, event, origin, vector_of)]
-                return [*entries, _fold(board, group, origin, vector_of, erased_by(event))]
+                return [*entries, _fold(board, group, origin, vector_of, event)]
             entries.append(_fold(board, group, group[0].origin or "", vector_of))
         return [*entries, decide(board, event, origin, vector_of)]
 
@@ -77,11 +77,11 @@ def establish(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf,
     return backlog.take_in(board, event, origin, vector_of)
 
 
-def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: VectorOf, erased: str | None = None) -> Entry:
-    """Take in what was said of one event, its text's vector computed again; return the log's next entry."""
+def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: VectorOf, event: BoardEvent | None = None) -> Entry:
+    """Take in what was said of one event, its text's vector computed again; return the log's next entry. *event* may be gone."""
     folded, vector = _apply(board, said, vector_of)
     heard = next((decision for decision in said if decision.type in ("linked", "unlinked")), None)
-    seen = None if heard is None else Seen(heard.feedback_id or "", heard.revision)
+    seen, erased = _seen(heard, event), None if event is None else erased_by(event)
     if seen is not None:
         board.see(seen)
     if erased is not None:
@@ -93,6 +93,14 @@ def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: Vector
     census = _census(board) if has_text else None
     of = (said[0].event_id, said[0].ingested_at, origin)
     return _close(board, *of, decisions=tuple(folded), seen=seen, census=census, erased=erased, undone=undone, vector=vector)
+
+
+def _seen(heard: Decision | None, event: BoardEvent | None) -> Seen | None:
+    """Return which revision was known from then on, by *event* or else by *heard*, the first of its decisions about feedback."""
+    if heard is None:
+        return None
+    vote = Vote.of(heard) if event is None else vote_of(event)
+    return Seen(heard.feedback_id or "", heard.revision, vote)
 
 
 def _close(board: Board, event_id: str, at: Micros, origin: str, **established: Any) -> Entry:
@@ -122,7 +130,8 @@ def _apply(board: Board, said: Sequence[Decision], vector_of: VectorOf) -> tuple
             row = board.links[decision.feedback_id or ""].row
             former = None if row < 0 else (board.wordings.key(row), board.index.vector(row))
         elif decision.type == "linked":
-            vector, units = _vector(board, decision, former, vector_of)
+            needed, units = _vector(board, decision, former, vector_of)
+            vector = vector or needed  # votes that follow need none
         board.apply(decision, units)
         folded.append(decision)
     return folded, vector
@@ -161,7 +170,7 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
     feedback, census, seen = event.feedback_id or "", None, None
     known = board.revisions.get(feedback, -1)
     if event.type in ("submitted", "revised"):
-        seen = Seen(feedback, event.revision) if event.revision > known else None
+        seen = Seen(feedback, event.revision, vote_of(event)) if event.revision > known else None
         census = _census(board)
     elif event.type == "retracted" and event.revision >= known:
         seen = Seen(feedback, event.revision)
@@ -179,36 +188,22 @@ def _fold_last(board: Board, said: Sequence[Decision], event: BoardEvent, origin
     """
     anew = decide(copy.deepcopy(board), event, said[0].origin or origin, vector_of).decisions
     if anew[: len(said)] == tuple(said):
-        return _fold(board, anew, origin, vector_of, erased_by(event))
+        return _fold(board, anew, origin, vector_of, event)
     opened = said[-1] if said[-1].type == "opened" else None
     if opened is not None:
-        return _fold(board, [*said, _linked(opened, event)], origin, vector_of)
+        return _fold(board, [*said, _linked(opened, event)], origin, vector_of, event)
     if said[-1].type == "accepted":
-        return _fold(board, [*said, *_merged(board, said[-1])], origin, vector_of)
+        return _fold(board, [*said, *_merged(board, said[-1])], origin, vector_of, event)
     if said[-1].type == "unlinked" and event.type == "revised":
         folded, _ = _apply(board, said, vector_of)
         rest = decide(board, event, origin, vector_of)
         return replace(rest, decisions=(*folded, *rest.decisions))
-    return _fold(board, said, origin, vector_of, erased_by(event))
+    return _fold(board, said, origin, vector_of, event)
 
 
 def _linked(opened: Decision, event: BoardEvent) -> Decision:
     """Return the link of the text that *opened* an idea to it."""
-    return replace(
-        _next(opened),
-        type="linked",
-        title=None,
-        feedback_id=event.feedback_id,
-        revision=event.revision,
-        person_id=event.person_id,
-        source=event.source,
-        external_id=event.external_id,
-        text=event.text,
-        language=event.language,
-        url=event.url,
-        rating=event.rating if event.rating is not None and math.isfinite(event.rating) else None,
-        actor=event.actor,
-    )
+    return replace(_next(opened), type="linked", title=None, **feedback_of(event))
 
 
 def _merged(board: Board, accepted: Decision) -> list[Decision]:
