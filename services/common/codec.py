@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
@@ -53,12 +53,15 @@ class _Writer(Generic[E]):
 
 
 class Reader:
-    """Reads the frames of one subject, whichever of its versions wrote them, as fields of the newest one."""
+    """Reads the frames of one subject, whichever of its versions wrote them, as fields of the newest one, or those that are *wanted*."""
 
-    def __init__(self, schemas: Schemas, subject: str) -> None:
+    def __init__(self, schemas: Schemas, subject: str, wanted: Collection[str] | None = None) -> None:
         self._schemas = schemas
         self._subject = subject
-        self._newest = parse_schema(_plain(schemas.newest(subject).schema))
+        newest = _plain(schemas.newest(subject).schema)
+        if wanted is not None:
+            newest["fields"] = [field for field in newest["fields"] if field["name"] in wanted]
+        self._newest = parse_schema(newest)
         self._known: dict[int, tuple[Any, Any]] = {}
 
     def read(self, frame: bytes) -> dict[str, Any]:
@@ -123,7 +126,8 @@ class Codec:
 
     def frame_decoder(self, event: type[E]) -> Callable[[bytes], E]:
         """Return the function that reads frames of *event*; it raises ``MalformedRecord`` and nothing else."""
-        read = Reader(self.schemas, f"{event.TOPIC}-value").read
+        wanted = {field.name for field in fields(event)}  # the schemas may know of more than this release, if it is not theirs
+        read = Reader(self.schemas, f"{event.TOPIC}-value", wanted).read
         build = maker(event)
         return lambda frame: build(**read(frame))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -12,7 +13,8 @@ from services.common.codec import Codec
 from services.common.errors import MalformedRecord
 from services.common.events import ALL_EVENTS, BoardEvent, Event, PersonEvent
 from services.common.records import Record
-from services.common.registry import open_schemas
+from services.common.registry import Schemas, open_schemas
+from tests.faults.releases import registered, write_next_release
 
 SCHEMAS = open_schemas(None)
 CODEC = Codec(SCHEMAS)
@@ -94,3 +96,28 @@ def test_null_is_malformed_unless_it_is_a_tombstone() -> None:
     with pytest.raises(MalformedRecord, match="null_value"):
         CODEC.decoder(BoardEvent)(_record(None))
     assert CODEC.optional_decoder(BoardEvent)(_record(None)) is None
+
+
+class _NextIds:
+    """The ids of every version, the next release's among them."""
+
+    def id_of(self, subject: str, version: int, schema: Mapping[str, Any]) -> int:
+        return [*registered()[subject]][version - 1]
+
+    def schema_of(self, number: int) -> None:
+        """Nobody is asked."""
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Codec:
+    """A codec whose schemas have a field more than its events."""
+    folder = tmp_path_factory.mktemp("next") / "avro"
+    write_next_release(folder)
+    return Codec(Schemas(_NextIds(), folder))
+
+
+@given(event=EVENTS)
+def test_a_field_that_an_event_does_not_know_is_passed_over_whoever_wrote_it(newer: Codec, event: Event) -> None:
+    decode = newer.decoder(type(event))
+    assert decode(_record(newer.encode(event))) == event
+    assert decode(_record(CODEC.encode(event))) == event
