@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Literal, TypeAlias
 
 from services.console.failures import CommandFailed, ExitCode
 
+Form: TypeAlias = Literal["csv", "jsonl", "eml"]
+"""A table with a header, one JSON object a line, one e-mail."""
+_FORMS: Mapping[str, Form] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl", ".eml": "eml"}
 _CANONICAL = ("channel", "revision", "deleted", "rating", "url", "language", "occurred_at")
 
 
@@ -21,7 +26,19 @@ class Row:
     line: int
     fields: dict[str, Any]
     raw: bytes | None
-    """The line as it stands in a JSONL file; None for CSV."""
+    """The line as it stands in a JSONL file, or the whole of an e-mail; None for CSV."""
+
+
+def form_of(path: Path) -> Form:
+    """Return what the ending of *path* says that it holds.
+
+    Raises:
+        CommandFailed: It says nothing that we read.
+    """
+    form = _FORMS.get(path.suffix.lower())
+    if form is None:
+        raise CommandFailed(f"{path}: expected a .csv or .jsonl file", ExitCode.USAGE)
+    return form
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -32,44 +49,61 @@ def read_rows(path: Path) -> list[Row]:
     """
     if not path.is_file():
         raise CommandFailed(f"{path}: no such file", ExitCode.USAGE)
-    suffix = path.suffix.lower()
-    if suffix == ".csv":
-        return list(_csv_rows(path))
-    if suffix in (".jsonl", ".ndjson"):
-        return list(_json_rows(path))
-    raise CommandFailed(f"{path}: expected a .csv or .jsonl file", ExitCode.USAGE)
+    with path.open("rb") as source, closing(rows_of(source, path, form_of(path))) as rows:
+        return [_taken(row) for row in rows]
 
 
-def _csv_rows(path: Path) -> Iterator[Row]:
+def _taken(row: Row | CommandFailed) -> Row:
+    if isinstance(row, CommandFailed):
+        raise row
+    return row
+
+
+def rows_of(source: BinaryIO, path: Path, form: Form) -> Generator[Row | CommandFailed, None, None]:
+    """Yield the rows of *source*, called *path* in messages, as they come, and what is wrong with one in its place."""
+    match form:
+        case "csv":
+            yield from _csv_rows(source, path)
+        case "jsonl":
+            yield from _json_rows(source, path)
+        case "eml":
+            yield Row(1, {}, source.read())
+
+
+def _csv_rows(source: BinaryIO, path: Path) -> Iterator[Row | CommandFailed]:
     begins = 1
+    text = io.TextIOWrapper(source, encoding="utf-8-sig", newline="")
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            if reader.fieldnames is None:
-                raise _wrong(path, 1, "the file is empty; the first line names the columns")
-            begins = reader.line_num + 1
-            for fields in reader:
-                if None in fields or None in fields.values():
-                    raise _wrong(path, begins, f"expected {len(reader.fieldnames)} columns: {', '.join(reader.fieldnames)}")
+        reader = csv.DictReader(text, strict=True)
+        if reader.fieldnames is None:
+            yield _wrong(path, 1, "the file is empty; the first line names the columns")
+            return
+        begins = reader.line_num + 1
+        for fields in reader:
+            if None in fields or None in fields.values():
+                yield _wrong(path, begins, f"expected {len(reader.fieldnames)} columns: {', '.join(reader.fieldnames)}")
+            else:
                 yield Row(begins, {name: value for name, value in fields.items() if value != ""}, None)
-                begins = reader.line_num + 1
+            begins = reader.line_num + 1
     except csv.Error as error:
-        raise _wrong(path, begins, f"no CSV: {error}") from error
+        yield _wrong(path, begins, f"no CSV: {error}")
     except UnicodeDecodeError as error:
-        raise CommandFailed(f"{path}: not UTF-8 (byte {error.start})", ExitCode.USAGE) from error
+        yield CommandFailed(f"{path}: not UTF-8 (byte {error.start})", ExitCode.USAGE)
+    finally:
+        text.detach()  # whoever opened *source* closes it
 
 
-def _json_rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(path.read_bytes().split(b"\n"), start=1):
+def _json_rows(source: BinaryIO, path: Path) -> Iterator[Row | CommandFailed]:
+    for number, ended in enumerate(source, start=1):
+        line = ended.removesuffix(b"\n")
         if not line.strip():
             continue
         try:
             fields = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise _wrong(path, number, f"no JSON: {error}") from error
-        if not isinstance(fields, dict):
-            raise _wrong(path, number, "expected a JSON object")
-        yield Row(number, fields, line)
+            yield _wrong(path, number, f"no JSON: {error}")
+            continue
+        yield Row(number, fields, line) if isinstance(fields, dict) else _wrong(path, number, "expected a JSON object")
 
 
 def canonical_feedback(path: Path, row: Row, workspace: str, board: str) -> bytes:

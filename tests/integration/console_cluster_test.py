@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -118,6 +120,26 @@ def groundswell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[st
 def test_commands_print_json_for_programs(broker: EmbeddedBroker, tmp_path: Path) -> None:
     ended = groundswell(tmp_path, "topics", "apply", "--partitions", "4", "--json", "--bootstrap", broker.bootstrap_servers)
     assert {"topic", "partitions", "state"} == set(json.loads(ended.stdout)[0])
+
+
+def test_what_a_program_writes_is_published_as_it_comes_and_wrong_lines_are_named(broker: EmbeddedBroker, tmp_path: Path) -> None:
+    where = ("--bootstrap", broker.bootstrap_servers)
+    groundswell(tmp_path, "topics", "apply", "--partitions", "4", *where)
+    command = [sys.executable, "-m", "services.console", "publish", "-", "--json", *where]
+    with subprocess.Popen(command, cwd=tmp_path, stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(b'{"id": "stdin-1", "text": "Dark mode"}\n{"id": "stdin-2"}\n')
+        process.stdin.flush()
+        asyncio.run(_until_published(broker, b"stdin-1"))  # the pipe is open still
+        out, problems = process.communicate(b'{"id": "stdin-3", "text": "Light mode"}\n', timeout=60)
+    assert (json.loads(out), process.returncode) == ({"topic": "feedback.raw", "published": 2, "refused": 1, "ignored": 0}, 1)
+    assert problems == b"groundswell: -:2: no text; a row needs id and text\n"
+
+
+async def _until_published(broker: EmbeddedBroker, words: bytes) -> None:
+    async with Cluster(stack_kafka(broker.bootstrap_servers)) as cluster:
+        while not any(words in (record.value or b"") for record in (await cluster.read(["feedback.raw"]))["feedback.raw"]):
+            pass  # each reading waits for the broker
 
 
 @pytest.mark.parametrize(

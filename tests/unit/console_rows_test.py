@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.ids import board_key
+from services.common.paths import EXAMPLES
 from services.console.failures import CommandFailed, ExitCode
-from services.console.publishing import CHUNK, chunks, lines_of, outputs_of
-from services.console.rows import Row, canonical_feedback, read_rows
+from services.console.publishing import CHUNK, Target, chunks, lines_of, outputs_of, prepared
+from services.console.rows import Form, Row, canonical_feedback, read_rows, rows_of
+from services.ingest.channels import load_channels
+from services.ingest.decoding import decoders
+from tests.fakes_ingest import CODEC
 
 PATH = Path("wishes.jsonl")
 
@@ -119,6 +124,35 @@ def test_a_file_goes_to_one_partition_in_its_order(texts: list[str]) -> None:
 def test_other_topics_get_their_lines_byte_for_byte() -> None:
     raw = b'{"id":  "a-1"}'
     assert [raw] == [output.value for output in outputs_of(PATH, [Row(1, {"id": "a-1"}, raw)], "accounts.raw", "w", "b")]
+
+
+MAILS = next(channel for channel in load_channels(EXAMPLES / "vendors.yaml").channels if channel.name == "mail")
+DECODERS = decoders(load_channels(EXAMPLES / "vendors.yaml"), CODEC.schemas, 1_000)
+
+
+def _prepared(name: str, text: bytes, form: Form, topic: str) -> list[str]:
+    target = Target(topic, "w", "b", DECODERS.get(topic))
+    ready = [prepared(Path(name), row, target) for row in rows_of(io.BytesIO(text), Path(name), form)]
+    return ["ignored" if one is None else str(one) if isinstance(one, CommandFailed) else "sent" for one in ready]
+
+
+def test_what_ingest_would_refuse_is_named_by_its_line_and_the_rest_goes() -> None:
+    lines = b'{"response_id": 1, "comment": "Dark mode"}\n\n{"comment": "No id"}\n[1]\n{\n{"response_id": 2, "score": 9}\n'
+    told = _prepared("-", lines, "jsonl", "feedback.raw.survey")
+    assert [told[0], told[4]] == ["sent", "sent"]
+    assert [line.split(": ")[0] for line in told[1:4]] == ["-:3", "-:4", "-:5"]
+    assert told[1].startswith("-:3: missing_field: id")
+
+
+def test_a_table_goes_on_behind_a_wrong_row() -> None:
+    table = b"response_id,comment\n1,dark\n2,one,too many\n3,light\n"
+    assert [told.split(": ")[0] for told in _prepared("x.csv", table, "csv", "feedback.raw.survey")] == ["sent", "x.csv:3", "sent"]
+
+
+def test_an_email_is_one_record_and_an_automatic_answer_is_left_out() -> None:
+    mail = (EXAMPLES / "payloads" / "mail.eml").read_bytes()
+    assert _prepared("a.eml", mail, "eml", MAILS.topic) == ["sent"]
+    assert _prepared("a.eml", b"Auto-Submitted: auto-replied\n" + mail, "eml", MAILS.topic) == ["ignored"]
 
 
 def test_lines_of_a_sample_are_sent_whatever_they_hold(tmp_path: Path) -> None:
