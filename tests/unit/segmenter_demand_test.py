@@ -246,12 +246,12 @@ def test_the_short_way_to_a_sentiment_gives_what_the_library_gives() -> None:
     from services.segmenter.domain import sentiment  # noqa: PLC0415 - its inside is what is looked at
 
     analyser: Any = sentiment._analyser()
-    hedges = "very kind of not no never least at but so GREAT BAD!!! isn't without doubt the :) , ok?"
+    hedges = "very kind of not no never least at but so GREAT BAD!!! isn't without doubt the :) , ok? never so this or nor bad ass yeah right don't kiss of death É \U0001f600 Not-bad (good)"
     words = [*sorted(analyser.lexicon)[::150], *hedges.split()]
     chance = random.Random(1)
     for _ in range(2_000):
         text = " ".join(chance.choices(words, k=chance.randrange(1, 12)))
-        assert analyser.plain_scores(text) == analyser.polarity_scores(text), text
+        assert sentiment._score(text) == analyser.polarity_scores(text)["compound"], text
 
 
 async def test_a_hot_idea_is_told_once_a_batch_with_all_that_the_batch_brought(definition: Definition) -> None:

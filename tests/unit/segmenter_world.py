@@ -235,8 +235,12 @@ class Segmenter:
 
     def events(self, kind: type[Any]) -> list[Any]:
         """Return what was published to a class's topic; a tombstone is None."""
+        return [event for _, event in self.outputs(kind)]
+
+    def outputs(self, kind: type[Any]) -> list[tuple[Output, Any]]:
+        """Return what was published to a class's topic, with what it says; a tombstone says None."""
         return [
-            None if output.value is None else kind(**READERS[kind.TOPIC].read(output.value))
+            (output, None if output.value is None else kind(**READERS[kind.TOPIC].read(output.value)))
             for output in self.published
             if output.topic == kind.TOPIC
         ]

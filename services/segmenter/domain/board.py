@@ -7,7 +7,7 @@ when the log is read again.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,10 +62,16 @@ class BoardState:
         self._children: defaultdict[str, set[str]] = defaultdict(set)
         self._followers: defaultdict[str, set[str]] = defaultdict(set)
         self._in_account: defaultdict[str, set[str]] = defaultdict(set)
-        self._waiting: defaultdict[str, set[str]] = defaultdict(set)
+        self._waiting: dict[str, set[str]] = {}
+        """By person the feedback that was enriched while nobody had a profile; nobody of whom there is none."""
         self._wishes: defaultdict[str, set[str]] = defaultdict(set)
         self._views: dict[str, View] = {}
         self.counts = Counts(len(definition.schemes), self.root, self.counted, self._mrr)
+        self._performs: dict[str, Callable[..., None]] = {
+            "as_of": self._as_of, "decided": self._decided, "link": self._link, "unlink": self._unlink, "forget": self._forget,
+            "enriched": self._enriched, "merge": self._merge, "unmerge": self._unmerge, "person": self._person,
+        }  # fmt: skip
+        """What applies each operation, by its name."""
 
     @property
     def is_recalled(self) -> bool:
@@ -79,8 +85,7 @@ class BoardState:
 
     def perform(self, operation: Operation) -> None:
         """Apply one operation of the entry at the next position."""
-        name, *operands = operation
-        getattr(self, f"_{name}")(*operands)
+        self._performs[operation[0]](*operation[1:])
 
     def finish(self) -> None:
         """Close the entry at the next position: all that followed from one input has been applied."""
@@ -94,11 +99,12 @@ class BoardState:
 
     def root(self, idea_id: str) -> str:
         """Return where the pointers of an idea end; of a circle, its smallest id."""
-        return end(idea_id, self.parents.get)
+        return end(idea_id, self.parents.get) if idea_id in self.parents else idea_id
 
     def human(self, person_id: str) -> str:
         """Return the person whom *person_id* was joined into, or itself."""
-        return end(person_id, self._pointer)
+        card = self.cards.get(person_id)
+        return person_id if card is None or card.pointer is None else end(person_id, self._pointer)
 
     def card(self, person_id: str) -> PersonCard:
         """Return what is known of exactly this person, of version 0 where nothing is."""
@@ -124,7 +130,7 @@ class BoardState:
 
     def waiting(self, person_id: str) -> Iterator[tuple[str, Mention]]:
         """Yield the feedback, of the person and of all who follow it, that was enriched while nobody had a profile."""
-        for name in sorted(self.family(person_id)):
+        for name in sorted(self.family(person_id)) if self._waiting else ():
             for feedback_id in sorted(self._waiting.get(name, ())):
                 yield feedback_id, self.mentions[feedback_id]
 
@@ -180,14 +186,13 @@ class BoardState:
         mention = self.mentions.get(feedback_id)
         if mention is None:
             mention = self.mentions[feedback_id] = Mention(person_id, ingested_at, day=ingested_at // DAY)
-        self._wait(feedback_id, mention, waits=False)
+        else:
+            self._wait(feedback_id, mention, waits=False)
         mention.person_id, mention.ingested_at, mention.idea_id = person_id, ingested_at, idea_id
         if said is not None:
             mention.day, mention.quote = said[0] // DAY, quote(feedback_id, *said)
         self._wishes[person_id].add(feedback_id)
-        request = self.counts.change(person_id, idea_id, mention.day, 1)
-        if mention.quote is not None and (request.quote is None or mention.quote.rank < request.quote.rank):
-            self.counts.quote(request, mention.quote)
+        self.counts.change(person_id, idea_id, mention.day, 1, mention.quote)
 
     def _unlink(self, feedback_id: str) -> None:
         mention = self.mentions[feedback_id]
@@ -217,13 +222,17 @@ class BoardState:
         mention.enrichment_version = mention.enrichment_version + 1 if version is None else version
         mention.row = self.position + 1
         mention.known = known
-        self._wait(feedback_id, mention, waits=not known and mention.idea_id is not None)
+        if not known or self._waiting:
+            self._wait(feedback_id, mention, waits=not known and mention.idea_id is not None)
 
     def _wait(self, feedback_id: str, mention: Mention, *, waits: bool) -> None:
+        waiting = self._waiting.get(mention.person_id)
         if waits:
-            self._waiting[mention.person_id].add(feedback_id)
-        else:
-            self._waiting[mention.person_id].discard(feedback_id)
+            self._waiting.setdefault(mention.person_id, set()).add(feedback_id)
+        elif waiting is not None:
+            waiting.discard(feedback_id)
+            if not waiting:
+                del self._waiting[mention.person_id]
 
     def _merge(self, idea_id: str, into: str) -> None:
         old, root = self.root(idea_id), self.root(into)

@@ -53,8 +53,8 @@ class Counts:
         """Return the demand behind an idea: its family's, or nothing where it was merged away."""
         return self._tallies.get(idea_id) or empty_tally(self._schemes)
 
-    def change(self, person_id: str, idea_id: str, day: int, mentions: int) -> Request:
-        """Let *mentions* (negative: out) of a day in; return the request, which may have none left."""
+    def change(self, person_id: str, idea_id: str, day: int, mentions: int, quote: Quote | None = None) -> Request:
+        """Let *mentions* (negative: out) of a day in, with what they say; return the request, which may have none left."""
         asked = self._by_person[person_id]
         request = asked.get(idea_id)
         if request is None:
@@ -62,7 +62,10 @@ class Counts:
         request.add(day, mentions)
         if not request.mentions:
             del asked[idea_id], self._by_idea[idea_id][person_id]
-        self._take(request, Part(mentions, ((day, mentions),)))
+        tally, view = self._take(request, Part(mentions, ((day, mentions),)))
+        if quote is not None and (request.quote is None or quote.rank < request.quote.rank):
+            request.quote = quote
+            tally.quote(view, quote.rank)
         return request
 
     def quote(self, request: Request, quote: Quote | None) -> None:
@@ -139,7 +142,7 @@ class Counts:
     def _requests(self, people: Iterable[str]) -> list[Request]:
         return [request for name in people for request in self._by_person.get(name, _NONE).values()]
 
-    def _take(self, request: Request, part: Part) -> None:
+    def _take(self, request: Request, part: Part) -> tuple[Tally, View]:
         human, view = self._counted(request.person_id)
         root = self._root(request.idea_id)
         tally = self._turned(root)
@@ -147,6 +150,7 @@ class Counts:
         if not tally.mentions:
             del self._tallies[root]
         self.crowd.count(human, view, part.mentions)
+        return tally, view
 
     def _turned(self, root: str) -> Tally:
         """Return the tally of a root, about to change."""

@@ -6,6 +6,7 @@ The lexicon knows no other language, and would find one in words that happen to 
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -13,6 +14,8 @@ _READ = 2_000
 """Characters that are looked at: VADER's cost grows with them, and the tone is set by then."""
 _LEAST_SHARE = 0.15
 _LEAST_WORDS = 2
+_BEFORE, _BEHIND = 3, 3
+"""So many words before a word of the lexicon, and behind its beginning, decide what it counts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
 _ENGLISH_TEXT = """
     the and is are it its it's this that that's these those with for my we you your our they their there of have has had not can can't
@@ -54,29 +57,52 @@ def _is_english(text: str, language: str | None) -> bool:
 @lru_cache(maxsize=1024)
 def _score(text: str) -> float:
     analyser = _analyser()
-    scores = analyser.plain_scores(text) if text.isascii() else analyser.polarity_scores(text)
-    return float(scores["compound"])
+    if text.isascii() or analyser.emojis.keys().isdisjoint(text):
+        return float(analyser.compound(text))
+    return float(analyser.polarity_scores(text)["compound"])
 
 
 @cache
 def _analyser() -> Any:
-    from vaderSentiment.vaderSentiment import BOOSTER_DICT, SentimentIntensityAnalyzer, SentiText  # noqa: PLC0415 - reads its lexicon
+    from vaderSentiment.vaderSentiment import BOOSTER_DICT, SentimentIntensityAnalyzer, SentiText, normalize  # noqa: PLC0415 - reads its lexicon
 
     class Analyser(SentimentIntensityAnalyzer):  # type: ignore[misc]  # publishes no types
-        """With a shorter way for texts that hold no emoji, which is half of what they cost; a test holds it to the library's."""
+        """With a shorter way for texts that hold no emoji, a tenth of what they cost; a test holds it to the library's.
 
-        def plain_scores(self, text: str) -> Any:
+        A word of the lexicon is judged by the three words before it and the two behind it, so that is all that is looked at, and what a
+        few words in a row came to is remembered. All other words count nothing.
+        """
+
+        def compound(self, text: str) -> float:
             shown = text.strip()
             words = SentiText(shown)
             tokens = words.words_and_emoticons
             lower = [token.lower() for token in tokens]
-            felt: list[float] = []
+            felt: list[float] = [0.0] * len(tokens)
             for place, word in enumerate(lower):
-                is_hedge = word in BOOSTER_DICT or (word == "kind" and lower[place + 1 : place + 2] == ["of"])
-                if is_hedge or word not in self.lexicon:
-                    felt.append(0)
-                else:
-                    self.sentiment_valence(0, words, tokens[place], place, felt)
-            return self.score_valence(self._but_check(tokens, felt), shown)
+                if word in self.lexicon and word not in BOOSTER_DICT and (word != "kind" or lower[place + 1 : place + 2] != ["of"]):
+                    begin = max(place - _BEFORE, 0)
+                    felt[place] = _valence(tuple(tokens[begin : place + _BEHIND]), place - begin, words.is_cap_diff)
+            total = float(sum(self._but_check(tokens, felt) if "but" in lower else felt))
+            emphasis = self._punctuation_emphasis(shown) if total else 0.0
+            return float(round(normalize(total + (emphasis if total > 0 else -emphasis)), 4))
+
+        def valence(self, words: _Words, place: int) -> float:
+            felt: list[float] = []
+            self.sentiment_valence(0, words, words.words_and_emoticons[place], place, felt)
+            return felt[0]
 
     return Analyser()
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What the library's rules ask of a text."""
+
+    words_and_emoticons: tuple[str, ...]
+    is_cap_diff: bool
+
+
+@lru_cache(maxsize=8192)
+def _valence(words: tuple[str, ...], place: int, is_cap_diff: bool) -> float:
+    return float(_analyser().valence(_Words(words, is_cap_diff), place))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from services.segmenter.domain.quotes import Best, Rank
 from services.segmenter.domain.requests import Days, bump
@@ -17,8 +18,7 @@ class View:
     account_id: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What of a request comes in, or goes out."""
 
     mentions: int

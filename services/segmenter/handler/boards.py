@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
 
 import orjson
 
@@ -35,7 +35,7 @@ _ChangedIdeas: TypeAlias = dict[tuple[str, str], int]
 """By board and idea the place, in the batch, of the last input that changed the idea's demand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Input:
     board: str
     input_id: str
@@ -56,6 +56,25 @@ class _Input:
     @property
     def at(self) -> Micros:
         return self.event.ingested_at if isinstance(self.event, Decision) else self.event.created_at
+
+
+@dataclass(slots=True)
+class _Hand:
+    """What a batch needs beside the boards, and what it has led to so far."""
+
+    cards: Mapping[str, PersonCard]
+    seen: _Entries
+    said: SaidFeedback
+    recalls: bool
+    entries: _Entries = field(default_factory=dict)
+    facts: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """Those of the entries, by board and position."""
+    changed: _ChangedIdeas = field(default_factory=dict)
+
+    def keep(self, entry: BoardEntry) -> None:
+        """Remember what an input led to."""
+        self.entries[entry.board, entry.input_id] = entry
+        self.facts[entry.board, entry.position] = entry.facts
 
 
 class Boards:
@@ -114,14 +133,13 @@ class Boards:
             for board in {given.board for given in inputs} - self._states.keys():
                 self._states[board] = await self._load(board)
             await said.load(name for given in inputs if self._states[given.board].is_recalled and (name := given.feedback_id) is not None)
-            entries: _Entries = {}
-            changed: _ChangedIdeas = {}
-            outcomes = await self._decide(inputs, entries, said, changed, recalls=recalls)
-            if entries:
-                await self._log.append(list(entries.values()))
+            hand = _Hand(await self._cards(inputs), await self._seen(inputs), said, recalls)
+            outcomes = [await self._one(given, place, hand) for place, given in enumerate(inputs)]
+            if hand.entries:
+                await self._log.append(list(hand.entries.values()))
             await self._erase(inputs)
             if not recalls:
-                self._tell_demands(inputs, changed, outcomes)
+                self._tell_demands(inputs, hand.changed, outcomes)
             states = [self._states[board] for board in {given.board for given in inputs}]
             await said.drop(lambda name: max((m.enrichment_version for state in states if (m := state.mentions.get(name))), default=0))
         except BaseException:
@@ -141,47 +159,35 @@ class Boards:
             assert isinstance(outcome, Emit), "whoever changes a demand is not dropped"
             outcomes[place] = Emit((*outcome.outputs, *outputs))
 
-    async def _decide(
-        self, inputs: Sequence[_Input], entries: _Entries, said: SaidFeedback, changed: _ChangedIdeas, *, recalls: bool
-    ) -> list[Outcome]:
-        seen = await self._seen(inputs)
-        cards = await self._cards({d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None})
-        outcomes: list[Outcome] = []
-        for place, given in enumerate(inputs):
-            came_before = (given.board, given.input_id) in seen or (given.board, given.input_id) in entries
-            around: dict[str, Any] = {"place": place, "cards": cards, "seen": seen, "entries": entries, "said": said, "changed": changed}
-            outcome = await self._one(given, recalls=recalls, **around)
-            if given.erasure_id is not None and came_before and not recalls:
-                outcome = _both(outcome, await self._one(replace(given, input_id=given.erasure_id), recalls=False, **around))
-            outcomes.append(outcome)
-        return outcomes
-
-    async def _one(
-        self,
-        given: _Input,
-        *,
-        recalls: bool,
-        place: int,
-        cards: Mapping[str, PersonCard],
-        seen: _Entries,
-        entries: _Entries,
-        said: SaidFeedback,
-        changed: _ChangedIdeas,
-    ) -> Outcome:
-        known = seen.get((given.board, given.input_id)) or entries.get((given.board, given.input_id))
-        if known is not None:
-            outcome = self._publisher.again(given.origin, known.origin, known.facts)
-            if isinstance(outcome, Emit):
-                changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
+    async def _one(self, given: _Input, place: int, hand: _Hand) -> Outcome:
+        key = (given.board, given.input_id)
+        known = hand.seen.get(key) or hand.entries.get(key)
+        if known is None:
+            return await self._news(given, place, hand)
+        outcome = self._again(given, place, hand, known)
+        if given.erasure_id is None or hand.recalls:
             return outcome
+        erasure = replace(given, input_id=given.erasure_id)
+        known = hand.seen.get((given.board, erasure.input_id)) or hand.entries.get((given.board, erasure.input_id))
+        return _both(outcome, await self._news(erasure, place, hand) if known is None else self._again(erasure, place, hand, known))
+
+    def _again(self, given: _Input, place: int, hand: _Hand, known: BoardEntry) -> Outcome:
+        outcome = self._publisher.again(given.origin, known.origin, known.facts)
+        if isinstance(outcome, Emit):
+            hand.changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
+        return outcome
+
+    async def _news(self, given: _Input, place: int, hand: _Hand) -> Outcome:
         if given.card is not None and not self._is_news(given, given.card):
             return Drop("stale")
-        if recalls and self._is_left(given, said):
+        if hand.recalls and self._is_left(given, hand.said):
             return Drop("left")
-        decided = await self._step(given, cards, entries, said)
+        decided = await self._step(given, hand)
         if isinstance(decided, Reject):
             return decided
-        changed |= {(given.board, fact.idea_id): place for fact in decided.facts if isinstance(fact, Changed)}
+        for fact in decided.facts:
+            if isinstance(fact, Changed):
+                hand.changed[given.board, fact.idea_id] = place
         return self._publisher.emit(decided.facts)
 
     def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
@@ -190,13 +196,14 @@ class Boards:
             self._left.add(given.board)
         return given.board in self._left
 
-    async def _step(self, given: _Input, cards: Mapping[str, PersonCard], entries: _Entries, said: SaidFeedback) -> Decided | Reject:
+    async def _step(self, given: _Input, hand: _Hand) -> Decided | Reject:
         state = self._states[given.board]
-        concerned = [given.card] if given.card is not None else _chain(given.event.person_id, cards)
-        rows = await self._rows(given.board, rows_needed(state, given.feedback_id, concerned), entries)
+        concerned = [given.card] if given.card is not None else _chain(given.event.person_id, hand.cards)
+        needed = rows_needed(state, given.feedback_id, concerned)
+        rows = await self._rows(given.board, needed, hand) if needed else {}
         if state.is_recalled:
-            await said.load(rows)
-        step = Step(state, (given.event.workspace, given.event.board or ""), given.at, rows, said.rows)
+            await hand.said.load(rows)
+        step = Step(state, (given.event.workspace, given.event.board or ""), given.at, rows, hand.said.rows)
         try:
             if not isinstance(given.event, Decision):
                 decided = step.card(concerned[0])
@@ -206,7 +213,7 @@ class Boards:
                 decided = step.erase(given.event)
         except IncompleteDecisionError as error:
             return Reject("incomplete_decision", str(error))
-        entries[given.board, given.input_id] = _entry(given, state.position, decided)
+        hand.keep(_entry(given, state.position, decided))
         return decided
 
     def _is_news(self, given: _Input, card: PersonCard) -> bool:
@@ -229,10 +236,10 @@ class Boards:
             found |= {(board, input_id): entry for input_id, entry in (await self._log.find(board, ids)).items()}
         return found
 
-    async def _cards(self, person_ids: set[str]) -> dict[str, PersonCard]:
-        """Return the cards of persons and of those whom they were joined into, as their own workers left them last."""
+    async def _cards(self, inputs: Sequence[_Input]) -> dict[str, PersonCard]:
+        """Return the cards of those who ask, and of those whom they were joined into, as their own workers left them last."""
         cards: dict[str, PersonCard] = {}
-        wanted = person_ids
+        wanted = {d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None}
         for _ in range(_POINTERS):
             if not wanted:
                 break
@@ -241,13 +248,10 @@ class Boards:
             wanted = {card.pointer for card in found.values() if card.pointer is not None} - cards.keys()
         return cards
 
-    async def _rows(self, board: str, needed: Mapping[str, int], entries: _Entries) -> dict[str, EnrichedFeedback]:
-        if not needed:
-            return {}
-        pending = {entry.position: entry.facts for (key, _), entry in entries.items() if key == board}
-        stored = {position for position in needed.values() if position not in pending}
-        facts = {**pending, **(await self._log.facts(board, stored) if stored else {})}
-        return {feedback_id: enriched(facts[position], feedback_id) for feedback_id, position in needed.items()}
+    async def _rows(self, board: str, needed: Mapping[str, int], hand: _Hand) -> dict[str, EnrichedFeedback]:
+        missing = {position for position in needed.values() if (board, position) not in hand.facts}
+        stored = await self._log.facts(board, missing) if missing else {}
+        return {name: enriched(hand.facts.get((board, at)) or stored[at], name) for name, at in needed.items()}
 
     async def _erase(self, inputs: Sequence[_Input]) -> None:
         """Take the words of links that came without them out of what is stored."""
