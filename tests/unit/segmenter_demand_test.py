@@ -246,7 +246,8 @@ def test_the_short_way_to_a_sentiment_gives_what_the_library_gives() -> None:
     from services.segmenter.domain import sentiment  # noqa: PLC0415 - its inside is what is looked at
 
     analyser: Any = sentiment._analyser()
-    hedges = "very kind of not no never least at but so GREAT BAD!!! isn't without doubt the :) , ok? never so this or nor bad ass yeah right don't kiss of death É \U0001f600 Not-bad (good)"
+    hedges = "very kind of not no never least at but so GREAT BAD!!! isn't without doubt the :) , ok? never so this or nor"
+    hedges += " bad ass yeah right don't kiss of death \u00c9 \U0001f600 Not-bad (good)"
     words = [*sorted(analyser.lexicon)[::150], *hedges.split()]
     chance = random.Random(1)
     for _ in range(2_000):

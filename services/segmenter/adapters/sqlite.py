@@ -6,6 +6,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias
 
+import orjson
+
 from services.common.clock import Micros
 from services.common.errors import Fenced
 from services.common.sqlite import Database
@@ -17,7 +19,7 @@ _DOCUMENTS = """
 CREATE TABLE IF NOT EXISTS {kind} (
     id TEXT PRIMARY KEY, position INTEGER NOT NULL, state BLOB NOT NULL, card BLOB NOT NULL, partition INTEGER NOT NULL,
     due_at INTEGER, definition TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX IF NOT EXISTS {kind}_due ON {kind} (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS {kind}_definition ON {kind} (definition);
 CREATE TABLE IF NOT EXISTS {kind}_inputs (
@@ -51,15 +53,24 @@ def sqlite_stores(database: Database) -> Stores:
     return Stores(people, accounts, SqliteBoardLog(database), SqliteSaid(database), nothing)
 
 
+def _json(values: Sequence[object]) -> tuple[str]:
+    """Return *values* as the one parameter of ``json_each``: one statement for all of them, at half the cost of one each."""
+    return (orjson.dumps(values).decode(),)
+
+
 class SqliteDocuments:
     """Documents of one kind, each with the inputs that it has seen in a table beside it."""
 
     def __init__(self, database: Database, kind: Kind) -> None:
         self._database = database
         columns = "id, position, state, card, partition, due_at, definition"
-        self._select = f"SELECT {columns} FROM {kind} WHERE id = ?"  # noqa: S608 - one of two names
-        self._select_card = f"SELECT card FROM {kind} WHERE id = ?"  # noqa: S608
-        self._select_input = f"SELECT input_id, origin, position, facts FROM {kind}_inputs WHERE id = ? AND input_id = ?"  # noqa: S608
+        wanted = f"FROM json_each(?) AS wanted CROSS JOIN {kind} ON {kind}.id = wanted.value"
+        self._select = f"SELECT {kind}.id, position, state, card, partition, due_at, definition {wanted}"
+        self._select_cards = f"SELECT {kind}.id, card {wanted}"
+        self._select_found = (
+            f"SELECT wanted.key, input_id, origin, position, facts FROM json_each(?) AS wanted CROSS JOIN {kind}_inputs AS known "  # noqa: S608
+            "ON known.id = json_extract(wanted.value, '$[0]') AND input_id = json_extract(wanted.value, '$[1]')"
+        )
         self._select_inputs = (
             f"SELECT input_id FROM {kind}_inputs WHERE id = ? AND input_id >= ? AND input_id < ? AND position < ? ORDER BY input_id"  # noqa: S608
         )
@@ -75,21 +86,19 @@ class SqliteDocuments:
 
     async def load(self, ids: Iterable[str]) -> Mapping[str, Document]:
         """Return those of *ids* that exist."""
-        wanted = list(ids)
-        rows = await self._database.read(lambda c: [c.execute(self._select, (name,)).fetchone() for name in wanted])
-        return {row[0]: Document(*row) for row in rows if row is not None}
+        wanted = _json(list(ids))
+        return {row[0]: Document(*row) for row in await self._database.read(lambda c: c.execute(self._select, wanted).fetchall())}
 
     async def cards(self, ids: Iterable[str]) -> Mapping[str, bytes]:
         """Return the cards of those of *ids* that exist."""
-        wanted = list(ids)
-        rows = await self._database.read(lambda c: [c.execute(self._select_card, (name,)).fetchone() for name in wanted])
-        return {name: row[0] for name, row in zip(wanted, rows, strict=True) if row is not None}
+        wanted = _json(list(ids))
+        return dict(await self._database.read(lambda c: c.execute(self._select_cards, wanted).fetchall()))
 
     async def find(self, inputs: Iterable[tuple[str, str]]) -> Mapping[tuple[str, str], Entry]:
         """Return the entries of those (document id, input id) that have been applied."""
         wanted = list(inputs)
-        rows = await self._database.read(lambda c: [c.execute(self._select_input, pair).fetchone() for pair in wanted])
-        return {pair: Entry(*row) for pair, row in zip(wanted, rows, strict=True) if row is not None}
+        rows = await self._database.read(lambda c: c.execute(self._select_found, _json(wanted)).fetchall())
+        return {wanted[place]: Entry(*row) for place, *row in rows}
 
     async def inputs(self, id: str, prefix: str, before: int) -> Sequence[str]:  # noqa: A002 - the document's id
         """Return the ids, sorted, that begin with *prefix*, of the inputs that were applied before position *before*."""
@@ -156,17 +165,18 @@ class SqliteBoardLog:
 
     async def find(self, board: str, input_ids: Iterable[str]) -> Mapping[str, BoardEntry]:
         """Return the entries of those inputs that the log holds."""
-        query = "SELECT board, position, input_id, origin, operations, facts FROM board_log WHERE board = ? AND input_id = ?"
-        wanted = list(input_ids)
-        rows = await self._database.read(lambda c: [c.execute(query, (board, name)).fetchone() for name in wanted])
-        return {row[2]: BoardEntry(*row) for row in rows if row is not None}
+        query = (
+            "SELECT board, position, input_id, origin, operations, facts FROM json_each(?) AS wanted "
+            "CROSS JOIN board_log ON board = ? AND input_id = wanted.value"
+        )
+        wanted = (*_json(list(input_ids)), board)
+        return {row[2]: BoardEntry(*row) for row in await self._database.read(lambda c: c.execute(query, wanted).fetchall())}
 
     async def facts(self, board: str, positions: Iterable[int]) -> Mapping[int, bytes]:
         """Return the facts of the entries at *positions*."""
-        query = "SELECT position, facts FROM board_log WHERE board = ? AND position = ?"
-        wanted = list(positions)
-        rows = await self._database.read(lambda c: [c.execute(query, (board, position)).fetchone() for position in wanted])
-        return {row[0]: row[1] for row in rows if row is not None}
+        query = "SELECT position, facts FROM json_each(?) AS wanted CROSS JOIN board_log ON board = ? AND position = wanted.value"
+        wanted = (*_json(list(positions)), board)
+        return dict(await self._database.read(lambda c: c.execute(query, wanted).fetchall()))
 
     async def page(self, board: str, after: int, limit: int) -> Sequence[BoardEntry]:
         """Return at most *limit* whole entries after position *after*, in their order."""
@@ -200,10 +210,9 @@ class SqliteSaid:
 
     async def get(self, keys: Iterable[str]) -> Mapping[str, bytes]:
         """Return the values of those of *keys* that exist."""
-        query = "SELECT key, value FROM said WHERE key = ?"
-        wanted = list(keys)
-        rows = await self._database.read(lambda c: [c.execute(query, (key,)).fetchone() for key in wanted])
-        return {row[0]: row[1] for row in rows if row is not None}
+        query = "SELECT said.key, said.value FROM json_each(?) AS wanted CROSS JOIN said ON said.key = wanted.value"
+        wanted = _json(list(keys))
+        return dict(await self._database.read(lambda c: c.execute(query, wanted).fetchall()))
 
     async def put(self, values: Mapping[str, bytes]) -> None:
         """Keep each value, in place of any before."""
