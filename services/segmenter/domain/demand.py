@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -35,9 +35,10 @@ def demand(state: BoardState, idea_id: str, place: tuple[str, str]) -> IdeaDeman
     How fast it grows, and what it is held against, are as of that input, too; another idea's demand does not repeat this one's.
     """
     tally = state.counts.tally(idea_id)
+    cells, comparisons = list(tally.each()), state.counts.comparisons()
     people, accounts, mentions, mrr_cents = tally.total.numbers()
     recent, earlier = velocity(tally.total.days, state.at // DAY)
-    segments, over = _segments(state, tally)
+    segments, over = _segments(state, tally, cells, comparisons)
     return IdeaDemand(
         idea_id=idea_id,
         workspace=place[0],
@@ -53,28 +54,31 @@ def demand(state: BoardState, idea_id: str, place: tuple[str, str]) -> IdeaDeman
         recent_mentions=recent,
         earlier_mentions=earlier,
         board_people=state.counts.crowd.people,
-        comparisons=state.counts.comparisons(),
+        comparisons=comparisons,
         over_represented=" ".join(name for _, name in sorted(over)),
-        quotes_json=orjson.dumps(list(_quotes(state, tally))).decode(),
+        quotes_json=orjson.dumps(list(_quotes(state, tally, cells))).decode(),
         definition_version=state.definition.version,
     )
 
 
-def _segments(state: BoardState, tally: Tally) -> tuple[dict[str, dict[str, Any]], list[tuple[float, str]]]:
+def _segments(
+    state: BoardState, tally: Tally, cells: Sequence[tuple[int, str, Cell]], comparisons: int
+) -> tuple[dict[str, dict[str, Any]], list[tuple[float, str]]]:
     """Return the cells of every scheme that has any, and the chance and the name of each segment that is over-represented."""
     found: dict[str, dict[str, Any]] = {}
     over: list[tuple[float, str]] = []
-    crowd, today, comparisons = state.counts.crowd, state.at // DAY, state.counts.comparisons()
-    for place, segment, cell in tally.each():
-        scheme = state.definition.schemes[place].name
+    crowd, today, people, names = state.counts.crowd, state.at // DAY, tally.total.people, state.definition.names
+    for place, segment, cell in cells:
+        scheme = names[place]
         told = _counts(cell, today)
         if segment != UNKNOWN:
-            idea, all_of_it = Share(cell.people, tally.total.people), crowd.cells[place][segment]
-            rest = Share(all_of_it - cell.people, crowd.people - tally.total.people)
+            idea, all_of_it = Share(cell.people, people), crowd.cells[place][segment]
+            rest = Share(all_of_it - cell.people, crowd.people - people)
             chance = chance_of_more(idea, rest)
             adjusted = min(1.0, chance * comparisons)
             ratio = lift(idea, rest)
-            told |= {"lift": None if ratio is None else round(ratio, 3), "p": _short(chance), "p_adjusted": _short(adjusted)}
+            told["lift"] = None if ratio is None else round(ratio, 3)
+            told["p"], told["p_adjusted"] = _short(chance), _short(adjusted)
             if adjusted < SIGNIFICANT:
                 over.append((chance, f"{scheme}={segment}"))
         found.setdefault(scheme, {})[segment] = told
@@ -96,13 +100,13 @@ def _counts(cell: Cell, today: int) -> dict[str, Any]:
 
 def _short(chance: float) -> float:
     """Return a probability to three digits: more would tell machines apart, not ideas."""
-    return float(f"{chance:.3g}")
+    return chance if chance == 1.0 else float(f"{chance:.3g}")
 
 
-def _quotes(state: BoardState, tally: Tally) -> Iterator[dict[str, Any]]:
+def _quotes(state: BoardState, tally: Tally, cells: Iterable[tuple[int, str, Cell]]) -> Iterator[dict[str, Any]]:
     """Yield the best words of all and of each segment, the best first, each once, with the segments of whoever said them."""
     ranks: set[Rank | None] = {tally.total.best.first(tally.total.people, partial(_speaks, state, tally, -1, ""))}
-    for place, segment, cell in tally.each():
+    for place, segment, cell in cells:
         ranks.add(cell.best.first(cell.people, partial(_speaks, state, tally, place, segment)))
     for rank in sorted(rank for rank in ranks if rank is not None)[:_MOST_QUOTES]:
         mention = state.mentions[rank[2]]
@@ -115,7 +119,7 @@ def _quotes(state: BoardState, tally: Tally) -> Iterator[dict[str, Any]]:
             "source": said.source,
             "occurred_at": said.occurred_at,
             "account_id": view.account_id,
-            "segments": dict(zip((scheme.name for scheme in state.definition.schemes), view.segments, strict=True)),
+            "segments": dict(zip(state.definition.names, view.segments, strict=True)),
         }
 
 

@@ -11,11 +11,13 @@ import orjson
 
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback
+from services.common.events.base import maker
 from services.segmenter.domain.board import BoardState, Mention
 from services.segmenter.domain.definition import UNKNOWN
 from services.segmenter.domain.recency import DAY
 from services.segmenter.domain.sentiment import sentiment
 
+_enriched = maker(EnrichedFeedback)
 _MEMBERSHIPS = ("primary_segment", "segments_json", "definition_version", "evaluated_at", "account_id", "account_name", "plan", "mrr_cents")
 """What the first evaluation gave, and what comes after keeps."""
 
@@ -51,7 +53,8 @@ def new_row(state: BoardState, decision: Decision, last: EnrichedFeedback | None
     feedback_id, person_id, idea_id = decision.feedback_id or "", decision.person_id or "", decision.idea_id or ""
     root_id = state.root(idea_id)
     then = last if as_then else None
-    return EnrichedFeedback(
+    kept = memberships(state, person_id, decision.ingested_at) if then is None else {name: getattr(then, name) for name in _MEMBERSHIPS}
+    return _enriched(
         feedback_id=feedback_id,
         revision=decision.revision,
         enrichment_version=state.mentions[feedback_id].enrichment_version + 1,
@@ -74,7 +77,7 @@ def new_row(state: BoardState, decision: Decision, last: EnrichedFeedback | None
         sentiment=sentiment(decision.text or "", decision.language),
         first_idea_id=idea_id if last is None else last.first_idea_id or last.idea_id,
         first_root_id=root_id if last is None else last.first_root_id or last.root_id,
-        **memberships(state, person_id, decision.ingested_at) if then is None else {name: getattr(then, name) for name in _MEMBERSHIPS},
+        **kept,
     )
 
 

@@ -45,6 +45,11 @@ def velocity(days: dict[int, int], today: int) -> tuple[int, int]:
     """Return the mentions of the four weeks up to *today*, and of the four weeks before."""
     since, before = today - RECENT_DAYS, today - 2 * RECENT_DAYS
     if len(days) < 2 * RECENT_DAYS:
-        recent = sum(count for day, count in days.items() if since < day <= today)
-        return recent, sum(count for day, count in days.items() if before < day <= since)
+        recent = earlier = 0
+        for day, count in days.items():
+            if since < day <= today:
+                recent += count
+            elif before < day <= since:
+                earlier += count
+        return recent, earlier
     return sum(days.get(day, 0) for day in range(since + 1, today + 1)), sum(days.get(day, 0) for day in range(before + 1, since + 1))

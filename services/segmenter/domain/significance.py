@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import exp, lgamma
+from typing import NamedTuple
 
 _NEGLIGIBLE = 1e-15
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """So many of so many people are in a segment."""
 
     inside: int
