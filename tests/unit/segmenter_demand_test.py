@@ -252,7 +252,7 @@ def test_the_short_way_to_a_sentiment_gives_what_the_library_gives() -> None:
     chance = random.Random(1)
     for _ in range(2_000):
         text = " ".join(chance.choices(words, k=chance.randrange(1, 12)))
-        assert sentiment._score(text) == analyser.polarity_scores(text)["compound"], text
+        assert sentiment.sentiment(text, "en") == analyser.polarity_scores(text)["compound"], text
 
 
 async def test_a_hot_idea_is_told_once_a_batch_with_all_that_the_batch_brought(definition: Definition) -> None:

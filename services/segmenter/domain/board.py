@@ -165,15 +165,15 @@ class BoardState:
             view = self._views[human] = View(tuple(segments.values()), None if card.account is None else card.account.account_id)
         return human, view
 
-    def speaks_for(self, rank: Rank, tally: Tally, scheme: int, segment: str) -> bool:
-        """Tell whether the quote of *rank* is one of *tally*, and of *segment* in the scheme at that place (-1: of all)."""
+    def speaker(self, rank: Rank, tally: Tally) -> View | None:
+        """Return how whoever said the quote of *rank* counts; None where it is not, or not any more, one of *tally*."""
         mention = self.mentions[rank[2]]
         if mention.idea_id is None or self.counts.tally(self.root(mention.idea_id)) is not tally:
-            return False
+            return None
         request = self.counts.request(mention.person_id, mention.idea_id)
         if request is None or request.quote is None or request.quote.rank != rank:
-            return False
-        return scheme < 0 or self.counted(mention.person_id)[1].segments[scheme] == segment
+            return None
+        return self.counted(mention.person_id)[1]
 
     def _as_of(self, at: Micros) -> None:
         self.at = max(self.at, at)

@@ -15,7 +15,7 @@ from services.segmenter.domain.quotes import Quote, Rank
 from services.segmenter.domain.recency import DAY
 from services.segmenter.domain.requests import velocity
 from services.segmenter.domain.significance import Share, chance_of_more, lift
-from services.segmenter.domain.tally import Cell, Tally
+from services.segmenter.domain.tally import Cell, Tally, View
 
 SIGNIFICANT = 0.05
 """A share that chance gives less often, all comparisons of the board considered, is over-represented."""
@@ -105,14 +105,14 @@ def _short(chance: float) -> float:
 
 def _quotes(state: BoardState, tally: Tally, cells: Iterable[tuple[int, str, Cell]]) -> Iterator[dict[str, Any]]:
     """Yield the best words of all and of each segment, the best first, each once, with the segments of whoever said them."""
-    ranks: set[Rank | None] = {tally.total.best.first(tally.total.people, partial(_speaks, state, tally, -1, ""))}
+    speakers = _Speakers(state, tally)
+    ranks: set[Rank | None] = {tally.total.best.first(tally.total.people, lambda rank: speakers[rank] is not None)}
     for place, segment, cell in cells:
-        ranks.add(cell.best.first(cell.people, partial(_speaks, state, tally, place, segment)))
+        ranks.add(cell.best.first(cell.people, partial(speakers.are_in, place, segment)))
     for rank in sorted(rank for rank in ranks if rank is not None)[:_MOST_QUOTES]:
-        mention = state.mentions[rank[2]]
-        said = mention.quote
+        said, view = state.mentions[rank[2]].quote, speakers[rank]
         assert isinstance(said, Quote), "it counts, so it is there"
-        _, view = state.counted(mention.person_id)
+        assert view is not None, "somebody said it"
         yield {
             "feedback_id": rank[2],
             "text": said.text,
@@ -123,5 +123,19 @@ def _quotes(state: BoardState, tally: Tally, cells: Iterable[tuple[int, str, Cel
         }
 
 
-def _speaks(state: BoardState, tally: Tally, place: int, segment: str, rank: Rank) -> bool:
-    return state.speaks_for(rank, tally, place, segment)
+class _Speakers(dict[Rank, View | None]):
+    """Who said the quotes of a tally, each looked for once: the same one is often the best of several segments."""
+
+    def __init__(self, state: BoardState, tally: Tally) -> None:
+        super().__init__()
+        self._state = state
+        self._tally = tally
+
+    def __missing__(self, rank: Rank) -> View | None:
+        view = self[rank] = self._state.speaker(rank, self._tally)
+        return view
+
+    def are_in(self, place: int, segment: str, rank: Rank) -> bool:
+        """Tell whether who said the quote of *rank* is in *segment* of the scheme at *place*."""
+        view = self[rank]
+        return view is not None and view.segments[place] == segment

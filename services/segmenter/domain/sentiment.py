@@ -6,9 +6,10 @@ The lexicon knows no other language, and would find one in words that happen to 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 _READ = 2_000
 """Characters that are looked at: VADER's cost grows with them, and the tone is set by then."""
@@ -39,27 +40,47 @@ _FOREIGN = frozenset(_FOREIGN_TEXT.split()) - _ENGLISH
 
 def sentiment(text: str, language: str | None) -> float | None:
     """Return how *text* sounds, -1 (against) to 1 (in favour); None where it is not English, as far as *language* or its words tell."""
-    shown = text[:_READ]
-    if not shown.strip() or not _is_english(shown, language):
+    shown = text[:_READ].strip()
+    tokens = [_token(word) for word in shown.split()]
+    if not tokens or not _is_english(tokens, language):
         return None
-    return _score(shown)
+    analyser = _analyser()
+    if shown.isascii() or analyser.emojis.keys().isdisjoint(shown):
+        return float(analyser.compound(shown, tokens))
+    return float(analyser.polarity_scores(shown)["compound"])
 
 
-def _is_english(text: str, language: str | None) -> bool:
+class _Token(NamedTuple):
+    """What lies between two blanks, as far as it matters."""
+
+    shown: str
+    """As the library has it: without punctuation around it, if it is a word."""
+    lower: str
+    is_felt: bool
+    """Whether the lexicon has it, and not as something that only makes others stronger or weaker."""
+    is_upper: bool
+    words: int
+    english: int
+    """How many of the words are ones that English texts are full of."""
+    foreign: int
+
+
+@lru_cache(maxsize=65_536)
+def _token(word: str) -> _Token:
+    analyser = _analyser()
+    shown = analyser.shown(word)
+    lower = shown.lower()
+    words = _WORD.findall(word.lower().replace("\u2019", "'"))
+    counts = (len(words), sum(map(_ENGLISH.__contains__, words)), sum(map(_FOREIGN.__contains__, words)))
+    return _Token(shown, lower, lower in analyser.lexicon and lower not in analyser.boosters, shown.isupper(), *counts)
+
+
+def _is_english(tokens: Sequence[_Token], language: str | None) -> bool:
     if language:
         return language.lower().replace("_", "-").partition("-")[0] in ("en", "eng", "english")
-    words = _WORD.findall(text.lower().replace("\u2019", "'"))
-    english = sum(map(_ENGLISH.__contains__, words))
-    enough = english >= min(_LEAST_WORDS, len(words)) and english >= _LEAST_SHARE * len(words)
-    return bool(words) and enough and english > sum(map(_FOREIGN.__contains__, words))
-
-
-@lru_cache(maxsize=1024)
-def _score(text: str) -> float:
-    analyser = _analyser()
-    if text.isascii() or analyser.emojis.keys().isdisjoint(text):
-        return float(analyser.compound(text))
-    return float(analyser.polarity_scores(text)["compound"])
+    words, english = sum(token.words for token in tokens), sum(token.english for token in tokens)
+    enough = english >= min(_LEAST_WORDS, words) and english >= _LEAST_SHARE * words
+    return bool(words) and enough and english > sum(token.foreign for token in tokens)
 
 
 @cache
@@ -73,18 +94,22 @@ def _analyser() -> Any:
         few words in a row came to is remembered. All other words count nothing.
         """
 
-        def compound(self, text: str) -> float:
-            shown = text.strip()
-            words = SentiText(shown)
-            tokens = words.words_and_emoticons
-            lower = [token.lower() for token in tokens]
+        boosters = BOOSTER_DICT
+        shown = staticmethod(SentiText._strip_punc_if_word)  # noqa: SLF001 - what it does to each word of a text
+
+        def compound(self, text: str, tokens: Sequence[_Token]) -> float:
+            places = [place for place, token in enumerate(tokens) if token.is_felt and not _is_hedge(tokens, place)]
+            if not places:
+                return 0.0
+            capitals = sum(token.is_upper for token in tokens)
             felt: list[float] = [0.0] * len(tokens)
-            for place, word in enumerate(lower):
-                if word in self.lexicon and word not in BOOSTER_DICT and (word != "kind" or lower[place + 1 : place + 2] != ["of"]):
-                    begin = max(place - _BEFORE, 0)
-                    felt[place] = _valence(tuple(tokens[begin : place + _BEHIND]), place - begin, words.is_cap_diff)
-            total = float(sum(self._but_check(tokens, felt) if "but" in lower else felt))
-            emphasis = self._punctuation_emphasis(shown) if total else 0.0
+            for place in places:
+                begin = max(place - _BEFORE, 0)
+                words = tuple([token.shown for token in tokens[begin : place + _BEHIND]])
+                felt[place] = _valence(words, place - begin, 0 < capitals < len(tokens))
+            lower = [token.lower for token in tokens]
+            total = float(sum(self._but_check(lower, felt) if "but" in lower else felt))
+            emphasis = self._punctuation_emphasis(text) if total else 0.0
             return float(round(normalize(total + (emphasis if total > 0 else -emphasis)), 4))
 
         def valence(self, words: _Words, place: int) -> float:
@@ -93,6 +118,10 @@ def _analyser() -> Any:
             return felt[0]
 
     return Analyser()
+
+
+def _is_hedge(tokens: Sequence[_Token], place: int) -> bool:
+    return tokens[place].lower == "kind" and place + 1 < len(tokens) and tokens[place + 1].lower == "of"
 
 
 @dataclass(frozen=True, slots=True)

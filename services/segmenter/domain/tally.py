@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from services.segmenter.domain.quotes import Best, Rank
-from services.segmenter.domain.requests import Days, bump
+from services.segmenter.domain.requests import Days
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,13 @@ class Cell:
     def mention(self, part: Part) -> None:
         """Let mentions in or out."""
         self.mentions += part.mentions
-        for day, count in part.days:
-            bump(self.days, day, count)
+        days = self.days
+        for day, count in part.days:  # as `bump` does, which would be called for each segment
+            after = days.get(day, 0) + count
+            if after:
+                days[day] = after
+            else:
+                del days[day]
 
     def revalue(self, account_id: str, difference: int) -> None:
         """Take in that an account's revenue changed by *difference* cents."""
