@@ -9,13 +9,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import jmespath
-from jmespath.functions import Functions
 from jmespath.visitor import TreeInterpreter
+
+from services.ingest.domain.functions import BINARY, UNARY, call_function
 
 Search: TypeAlias = Callable[[Any], Any]
 Node: TypeAlias = Mapping[str, Any]
-
-_call = Functions().call_function
 
 
 def compile_path(expression: str) -> Search:
@@ -50,7 +49,7 @@ def _index(node: Node) -> Search:
 def _chain(node: Node) -> Search:
     names = _names(node)
     if names is not None:
-        return lambda body: _walk(body, names)
+        return _plain_chain(names)
     steps = [_compiled(child) for child in node["children"]]
 
     def search(body: Any) -> Any:
@@ -71,12 +70,15 @@ def _names(node: Node) -> tuple[str, ...] | None:
     return None if None in names else tuple(name for some in names for name in some or ())
 
 
-def _walk(body: Any, names: tuple[str, ...]) -> Any:
-    for name in names:
-        if not isinstance(body, dict):
-            return None
-        body = body.get(name)
-    return body
+def _plain_chain(names: tuple[str, ...]) -> Search:
+    def walk(body: Any) -> Any:
+        for name in names:
+            if not isinstance(body, dict):
+                return None
+            body = body.get(name)
+        return body
+
+    return walk
 
 
 def _or(node: Node) -> Search:
@@ -103,6 +105,9 @@ def _comparator(node: Node) -> Search:
     if node["value"] not in ("eq", "ne"):
         return _interpreted(node)
     left, right = map(_compiled, node["children"])
+    constant = node["children"][1].get("value") if node["children"][1]["type"] == "literal" else None
+    if isinstance(constant, str):
+        return (lambda body: left(body) == constant) if node["value"] == "eq" else (lambda body: left(body) != constant)
     compare = TreeInterpreter.COMPARATOR_FUNC[node["value"]]  # numbers are no truth values to it, as they are to Python
     return lambda body: compare(left(body), right(body))
 
@@ -111,11 +116,20 @@ def _function(node: Node) -> Search:
     if any(child["type"] == "expref" for child in node["children"]):
         return _interpreted(node)
     name, arguments = node["value"], [_compiled(child) for child in node["children"]]
-    return lambda body: _call(name, [argument(body) for argument in arguments])
+    if len(arguments) == 1 and (one := UNARY.get(name)):
+        inner = arguments[0]
+        return lambda body: one(inner(body))
+    if len(arguments) == 2 and (two := BINARY.get(name)):
+        first, second = arguments
+        return lambda body: two(first(body), second(body))
+    return lambda body: call_function(name, [argument(body) for argument in arguments])
 
 
 def _list(node: Node) -> Search:
     members = [_compiled(child) for child in node["children"]]
+    if all(child["type"] == "literal" for child in node["children"]):
+        constants = [child["value"] for child in node["children"]]
+        return lambda body: None if body is None else constants
     return lambda body: None if body is None else [member(body) for member in members]
 
 
@@ -142,7 +156,7 @@ def _itself(_: Node) -> Search:
 
 
 def _is_false(value: Any) -> bool:
-    return value is None or value is False or value in ("", [], {})
+    return not value and (type(value) not in (int, float))  # zero is true
 
 
 _MAKERS: Mapping[str, Callable[[Node], Search]] = {
