@@ -6,13 +6,16 @@ business.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import orjson
 
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import BoardEvent, PersonEvent
+from services.common.events.base import maker
 from services.common.outcome import Drop, Reject
 from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, tell_board, unannounced
 from services.ingest.domain.inputs import Arrival, Feedback
@@ -22,6 +25,7 @@ from services.ingest.domain.verdict import Verdict, earlier
 
 _ANSWER, _PRAISE = "answer", "praise"
 _OF_A_PERSON = (_ANSWER, _PRAISE)
+_ENTRY, _BOARD_EVENT = maker(Entry), maker(BoardEvent)
 
 
 def decide_feedback(ledger: Ledger, given: Feedback, arrival: Arrival) -> Verdict:
@@ -53,29 +57,40 @@ def _is_someone_elses(subject: Subject, given: Feedback) -> bool:
 def _accepted(ledger: Ledger, given: Feedback, arrival: Arrival, known: Entry | None, at: Micros) -> Entry:
     """Return the entry of *given*, and make what follows of it so; on a redelivery it may be so already."""
     subject = ledger.subject(given.subject)
-    kind = _kind(given, subject)
-    entry = known or _entry(given, arrival, subject, kind)
-    if given.deleted:
-        person_id = subject.entries[-1].person_id if known is None and subject.entries else entry.person_id
-        entry = replace(entry, person_id=person_id)
-    else:
-        person_id = entry.person_id or _writer(ledger, given, arrival, subject)
-        bind_rest(ledger, given.workspace, given.author, person_id, arrival)
-        contact = note_contact(ledger, person_id, given.author, at)
-        links = tell_board(ledger, ledger.person(person_id), given.board) if _speaks(given) else ()
-        if known is None:
-            entry = replace(entry, person_id=person_id, contact=contact, links=links)
-    if known is None:
-        ledger.accept(given.subject, entry)
+    found = _told_by_author(ledger, given, arrival, None if known is None else known.person_id, at)
+    if known is not None:
+        return known
+    entry = _entry(given, arrival, subject, found)
+    ledger.accept(given.subject, entry)
     return entry
 
 
-def _entry(given: Feedback, arrival: Arrival, subject: Subject, kind: str) -> Entry:
+def _told_by_author(ledger: Ledger, given: Feedback, arrival: Arrival, person_id: str | None, at: Micros) -> dict[str, Any]:
+    """Return those fields of an entry that its author, *person_id* if it is known, gives it, and make what follows of it so."""
+    subject = ledger.subject(given.subject)
+    if given.deleted:
+        return {"person_id": subject.entries[-1].person_id if subject.entries else None}
+    person_id = person_id or _writer(ledger, given, arrival, subject)
+    bind_rest(ledger, given.workspace, given.author, person_id, arrival)
+    contact = note_contact(ledger, person_id, given.author, at)
+    links = tell_board(ledger, ledger.person(person_id), given.board) if _speaks(given) else ()
+    return {"person_id": person_id, "contact": contact, "links": links}
+
+
+def _entry(given: Feedback, arrival: Arrival, subject: Subject, found: Mapping[str, Any]) -> Entry:
+    kind = _kind(given, subject)
     if kind in _OF_A_PERSON:
-        return Entry(given.order, arrival.origin, given.digest, kind)
-    parts = max(1 + len(given.further), max((entry.parts for entry in subject.entries), default=1))
-    authors = () if given.deleted else given.author.digests(given.workspace)
-    return Entry(given.order, arrival.origin, given.digest, kind, given.board, parts=parts, authors=authors)
+        return _ENTRY(order=given.order, origin=arrival.origin, digest=given.digest, kind=kind, **found)
+    return _ENTRY(
+        order=given.order,
+        origin=arrival.origin,
+        digest=given.digest,
+        kind=kind,
+        place=given.board,
+        parts=max([1 + len(given.further), *[entry.parts for entry in subject.entries]]),
+        authors=() if given.deleted else given.author.digests(given.workspace),
+        **found,
+    )
 
 
 def _speaks(given: Feedback) -> bool:
@@ -150,9 +165,9 @@ def _further(whole: BoardEvent, number: int, text: str | None) -> BoardEvent:
 
 def _event(given: Feedback, entry: Entry, arrival: Arrival, at: Micros) -> BoardEvent:
     is_told = entry.kind != "retracted"
-    return BoardEvent(
+    return _BOARD_EVENT(
         event_id=ids.event_id(given.workspace, given.subject, str(given.order)),
-        type=entry.kind,  # type: ignore[arg-type]  # stored as text; one of _kind's three
+        type=entry.kind,
         workspace=given.workspace,
         board=given.board,
         source=given.source,

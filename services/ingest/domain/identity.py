@@ -7,12 +7,14 @@ from dataclasses import replace
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import PersonEvent
+from services.common.events.base import maker
 from services.ingest.domain.aliases import Author
 from services.ingest.domain.inputs import Arrival, Input, author_of
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.rows import Binding, Entry, Person, binding_key
 
 EMAIL = "email"
+_PERSON_EVENT = maker(PersonEvent)
 
 
 def new_person_id(workspace: str, author: Author) -> str | None:
@@ -79,7 +81,7 @@ def unannounced(ledger: Ledger, given: Input, arrival: Arrival, at: Micros) -> t
         bound = ledger.binding(binding_key(given.workspace, alias))
         if bound is not None and bound.origin == arrival.origin:
             events.append(
-                PersonEvent(
+                _PERSON_EVENT(
                     event_id=ids.event_id(given.workspace, "alias", alias, bound.person_id),
                     type="alias",
                     workspace=given.workspace,
@@ -100,7 +102,7 @@ def introduction(ledger: Ledger, given: Input, entry: Entry, arrival: Arrival, a
     if not entry.contact or entry.person_id is None:
         return events
     author = author_of(given)
-    contact = PersonEvent(
+    contact = _PERSON_EVENT(
         event_id=ids.event_id(given.workspace, "contact", entry.person_id, given.subject, str(given.order)),
         type="contact",
         workspace=given.workspace,

@@ -49,7 +49,7 @@ class Ledger:
     def accept(self, key: str, entry: Entry) -> None:
         """Add *entry*, whose order is above all others."""
         subject = self._subjects[key]
-        self._subjects[key] = replace(subject, entries=(*subject.entries, entry)[-ENTRIES_KEPT:])
+        self._subjects[key] = Subject(key, subject.version, (*subject.entries, entry)[-ENTRIES_KEPT:])
         self._touched_subjects.add(key)
 
     def restore(self, key: str, entry: Entry) -> None:
@@ -81,7 +81,9 @@ class Ledger:
         """Return what is to be stored."""
         return Changes(
             tuple(self._new_bindings.values()),
-            tuple(replace(self._subjects[key], version=self._subjects[key].version + 1) for key in sorted(self._touched_subjects)),
+            tuple(
+                Subject(row.key, row.version + 1, row.entries) for row in map(self._subjects.__getitem__, sorted(self._touched_subjects))
+            ),
             tuple(replace(self._persons[key], version=self._persons[key].version + 1) for key in sorted(self._touched_persons)),
             tuple(sorted(self._unbound)),
         )
