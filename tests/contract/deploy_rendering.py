@@ -80,7 +80,7 @@ def environment(template: Manifest) -> dict[str, Any]:
 def known_settings() -> frozenset[str]:
     """Return the name of every environment variable that some service reads."""
     for module in pkgutil.walk_packages(services.__path__, "services."):
-        if module.name.endswith(".settings"):
+        if module.name.endswith((".settings", ".unsubscribe")):  # where settings are declared
             importlib.import_module(module.name)
     return frozenset(
         f"{kind.model_config.get('env_prefix', '')}{field}".upper() for kind in _subclasses(BaseSettings) for field in kind.model_fields

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from services.common.errors import Fenced
-from services.common.events import Alert
 from services.notifier.adapters.mongo import MongoNotifierStore
 from services.notifier.adapters.sqlite import SCHEMA, SqliteStore
 from services.notifier.domain.board import Want
@@ -22,6 +21,7 @@ from services.notifier.domain.person import Contact, Person, Pointer, Preference
 from services.notifier.domain.row import DIRECT_ALERTS, HELD, Row, Verdict
 from services.notifier.ports import Join, Store, Wake
 from tests.fakes_notifier import MemoryStore
+from tests.support.alerts import sample_alert
 from tests.support.stores import KINDS, mongo_store, sqlite_database
 
 BOARD = "lumora/product"
@@ -49,20 +49,11 @@ def entry(sequence: int, origin: str | None = None, **fields: Any) -> Entry:
 
 
 def row(name: str = "a", **fields: Any) -> Row:
-    alert = Alert(
-        alert_id=f"lumora:alert:{name}",
-        workspace="lumora",
-        board="product",
+    alert = sample_alert(
+        name,
         person_id=fields.pop("person", "ann"),
-        idea_id="idea",
-        root_id="root",
-        feedback_id="f1",
-        status="shipped",
-        title="Dark mode",
         quote="bitte — пожалуйста 🙏",
-        attempt=1,
         created_at=fields.pop("created_at", 1_700_000_000_000_000),
-        release_id="r1",
     )
     defaults: dict[str, Any] = {
         "sequence": 5, "ordinal": 0, "partition": 2, "state": "pending", "attempt": 1, "wanted_sequence": 5,

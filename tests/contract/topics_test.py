@@ -17,6 +17,7 @@ _TOPICS = load_topics()
 _WEEK_MS = 7 * 24 * 3_600_000
 _KEPT_COMPACTED = {
     "board.events", "people.events", "accounts", "board.decisions", "ideas", "people.segments", "ideas.demand", "notifications.log",
+    "notifications.summaries",
     "feedback.enriched", "people.transitions",
 }  # fmt: skip
 
@@ -60,7 +61,9 @@ def test_a_topic_is_partitioned_as_its_events_say(event: type[Event]) -> None:
 
     A producer who knows neither keeps together what is said of one message.
     """
-    wanted = {"board": "board", "person": "person_id", "account": "account_id", "producer": "letter"}[_TOPICS[event.TOPIC].partition_by]
+    wanted = {"board": "board", "person": "person_id", "account": "account_id", "producer": "letter", "source": "workspace"}[
+        _TOPICS[event.TOPIC].partition_by
+    ]
     assert wanted in event.__dataclass_fields__
 
 

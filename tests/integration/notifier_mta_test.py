@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from services.common.clock import SystemClock
 from services.common.codec import Codec
-from services.common.events import Alert, DeliveryReport
+from services.common.events import DeliveryReport
 from services.common.paths import EXAMPLES
 from services.common.records import Output, Record
 from services.common.registry import open_schemas
@@ -28,24 +28,13 @@ from services.notifier.domain.letter import Letter
 from services.notifier.ports import Accepted, Delivery, Message, Refused
 from services.notifier.settings import SmtpSettings
 from tests.support import mta, node
+from tests.support.alerts import sample_alert
 
 SENDER = f"Lumora Grüße <hello@{mta.DOMAIN}>"
-ALERT = Alert(
-    alert_id="lumora:alert:aaaaaaaaaaaaaaaaaaaaaaaa",
-    workspace="lumora",
-    board="product",
-    person_id="lumora:person:p",
-    idea_id="lumora:idea:i",
-    root_id="lumora:idea:r",
-    feedback_id="lumora:feedback:f",
-    status="shipped",
+ALERT = sample_alert(
     title="Dunkles Design für die Übersicht, 深色模式, and a title that is far longer than one line of a mail's header may be",
     quote="Meine Augen tun abends weh.\n.\nFrom here on: = and =_ and a very long line " + "x" * 1_200,
-    attempt=1,
     created_at=SystemClock().now(),
-    release_id="2026.10",
-    release_name="October release",
-    release_url="https://lumora.example/releases/2026.10",
 )
 
 CODEC = Codec(open_schemas(None))

@@ -6,9 +6,9 @@ import asyncio
 import ipaddress
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from aiohttp import web
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from services.common.clock import SystemClock
-from services.common.events import Alert
 from services.notifier.adapters.addresses import Network
 from services.notifier.adapters.posting import Poster, Reach
 from services.notifier.adapters.slack import SlackChannel
@@ -25,23 +24,15 @@ from services.notifier.adapters.webhook import LARGEST_BODY_BYTES, WebhookChanne
 from services.notifier.domain.letter import Letter
 from services.notifier.ports import Accepted, Delivery, Disabled, Message, Postponed, Refused
 from tests.support import node
+from tests.support.alerts import sample_alert
+from tests.support.http import Answering, serving
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"),)
 MASTER, OLD_MASTER = "a master secret", "the one before"
-ALERT = Alert(
-    alert_id="lumora:alert:aaaaaaaaaaaaaaaaaaaaaaaa",
-    workspace="lumora",
-    board="product",
-    person_id="lumora:person:p",
-    idea_id="lumora:idea:i",
-    root_id="lumora:idea:r",
-    feedback_id="lumora:feedback:f",
-    status="shipped",
+ALERT = sample_alert(
     title="Export as PDF & <more>",
     quote="Please let us\nexport a board.",
-    attempt=1,
     created_at=1_790_003_660_000_000,
-    release_id="2026.10",
     release_name="October | release",
     release_url="https://lumora.example/releases/2026.10?a=b|c",
 )
@@ -49,40 +40,6 @@ ALERT = Alert(
 
 def letter(address: str, name: str = "aaaaaaaaaaaaaaaaaaaaaaaa", alerts: int = 1, **changed: Any) -> Letter:
     return Letter(name, address, [replace(ALERT, **changed)] * alerts, ALERT.created_at)
-
-
-@dataclass
-class Server:
-    """What was asked of a server."""
-
-    url: str
-    asked: list[tuple[Mapping[str, str], bytes]] = field(default_factory=list)
-
-
-Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
-
-
-async def _fine(_request: web.Request) -> web.StreamResponse:
-    return web.Response(text="ok")
-
-
-@asynccontextmanager
-async def serving(answer: Answering = _fine) -> AsyncIterator[Server]:
-    async def note(request: web.Request) -> web.StreamResponse:
-        server.asked.append((request.headers, await request.read()))
-        return await answer(request)
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", note)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    server = Server(f"http://127.0.0.1:{runner.addresses[0][1]}/hook")
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
 
 
 @asynccontextmanager

@@ -21,21 +21,13 @@ from services.notifier.adapters.templates import Templates, one_line
 from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import _PLAIN, usable
 from services.notifier.ports import Unrenderable
+from tests.support.alerts import sample_alert
 
 SENDER = "Lumora <hello@lumora.example>"
-ALERT = Alert(
-    alert_id="lumora:alert:abcdefghijklmnopqrstuvwx",
-    workspace="lumora",
-    board="product",
-    person_id="lumora:person:p",
-    idea_id="lumora:idea:i",
+ALERT = sample_alert(
+    "abcdefghijklmnopqrstuvwx",
     root_id="lumora:idea:i",
-    feedback_id="lumora:feedback:f",
-    status="shipped",
-    title="Dark mode",
     quote="My eyes hurt at night.\nPlease, a dark <theme>!",
-    attempt=1,
-    created_at=1_700_000_000_000_000,
     release_id="2026.11",
     release_name="Winter release",
     release_url="https://lumora.example/new?a=1&b=2",

@@ -10,7 +10,17 @@ from services.common.events.base import Event
 from services.common.events.board import BoardEvent, BoardEventType
 from services.common.events.decisions import Decision, DecisionType, Idea
 from services.common.events.demand import EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition, TransitionCause
-from services.common.events.notifications import Alert, DeliveryReport, InAppMessage, NotificationOutcome, OutcomeType, ReportType
+from services.common.events.notifications import (
+    Alert,
+    DeliveryReport,
+    InAppMessage,
+    NoticeState,
+    NoticeType,
+    NotificationOutcome,
+    OutcomeType,
+    ReportType,
+    TeamNotice,
+)
 from services.common.events.people import Account, PersonEvent, PersonEventType
 from services.common.events.work import SegmenterWork, SegmenterWorkType
 
@@ -28,6 +38,7 @@ ALL_EVENTS: tuple[type[Event], ...] = (
     NotificationOutcome,
     DeliveryReport,
     InAppMessage,
+    TeamNotice,
     SegmenterWork,
 )
 
@@ -45,6 +56,8 @@ __all__ = [
     "Idea",
     "IdeaDemand",
     "InAppMessage",
+    "NoticeState",
+    "NoticeType",
     "NotificationOutcome",
     "OutcomeType",
     "PersonEvent",
@@ -54,5 +67,6 @@ __all__ = [
     "SegmentTransition",
     "SegmenterWork",
     "SegmenterWorkType",
+    "TeamNotice",
     "TransitionCause",
 ]

@@ -157,3 +157,43 @@ class DeliveryReport:
     def partition_key(self) -> str:
         """Return the message's id: reports of one message keep their order."""
         return self.letter
+
+
+NoticeType: TypeAlias = Literal["unknown", "summary", "owner_copy"]
+NoticeState: TypeAlias = Literal["unknown", "told", "overdue"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamNotice:
+    """One message about a release to the team: a summary of it, or a copy to the owner of an account whose people were told."""
+
+    TOPIC: ClassVar[str] = "notifications.summaries"
+
+    notice_id: str
+    """A function of release, state, recipient and account: who has it gets it once."""
+    type: NoticeType
+    workspace: str
+    release_id: str
+    state: NoticeState
+    """told: nobody waits any more; overdue: a day later somebody still does."""
+    asked: int
+    reached: int
+    waiting: int
+    bounced: int
+    failed: int
+    opted_out: int
+    unreachable: int
+    channel: str
+    reason: str
+    """What the other side said of the message, without addresses."""
+    occurred_at: Micros
+    account_id: str | None = None
+    """owner_copy: whose people were told; the numbers are theirs."""
+
+    def key(self) -> str:
+        """Return the notice's id."""
+        return self.notice_id
+
+    def partition_key(self) -> str:
+        """Return the workspace."""
+        return self.workspace

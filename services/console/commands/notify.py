@@ -14,8 +14,10 @@ import typer
 from services.console.bounces import opened, publish_bounces
 from services.console.cluster import Cluster
 from services.console.context import AsJson, Bootstrap, Workspace, codec, on_cluster
+from services.console.failures import CommandFailed, ExitCode
 from services.console.notifying import Preview, previewed, readable, said
 from services.console.show import console, print_json, short, table
+from services.console.team_posting import recipient_of, tell_team
 from services.notifier.domain.row import Row
 from services.notifier.domain.telling import Send
 from services.notifier.offline import TOPICS, Foreseen, Release
@@ -93,6 +95,41 @@ def bounces(
                 print_json(asdict(counted))
             else:
                 console().print(f"{counted.mails} mails: {counted.reports} reports, {counted.others} of something else")
+            if every is None:
+                return
+            await asyncio.sleep(every)
+
+    on_cluster(bootstrap, work)
+
+
+@app.command("team")
+def team(
+    *,
+    to: Annotated[
+        list[str] | None, typer.Option(metavar="CHANNEL:ADDRESS", help="Who gets a summary of each release: email, slack or webhook.")
+    ] = None,
+    owners: Annotated[bool, typer.Option("--owners", help="Account owners get a copy of what their accounts' people were told.")] = False,
+    every: Annotated[float | None, typer.Option(min=1, metavar="SECONDS", help="Go on, and look again so often; else once.")] = None,
+    workspace: Workspace = "lumora",
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the team what became of each release: who asked, heard, opted out, bounced.
+
+    A summary goes out once a recipient when nobody waits any more, and once where somebody still does a day later. What was sent is
+    written down in notifications.summaries. Channels are set up as the notifier's are (GROUNDSWELL_SMTP_*, _SLACK_*, _WEBHOOK_*).
+    """
+
+    async def work(cluster: Cluster) -> None:
+        recipients = [recipient_of(text) for text in to or ()]
+        if not recipients and not owners:
+            raise CommandFailed("nobody to tell: give --to CHANNEL:ADDRESS, or --owners", ExitCode.USAGE)
+        while True:
+            told = await tell_team(cluster, codec(), workspace, recipients, owners=owners)
+            if as_json:
+                print_json([{"notice": notice, "said": said} for notice, said in told])
+            else:
+                console().print(table("Told", ["what", "said"], told))
             if every is None:
                 return
             await asyncio.sleep(every)
