@@ -99,6 +99,11 @@ def _left_out(boards: Mapping[Path, Sequence[Text]], vectors: Mapping[Path, Vect
 
 
 def _dedup(items: Sequence[Text], vectors: Vectors, by: Coefficients | None, answers: int) -> Quality:
+    return _judge(items, gathered(items, vectors, by, answers))
+
+
+def gathered(items: Sequence[Text], vectors: Vectors, by: Coefficients | None = None, answers: int = 0) -> list[str]:
+    """Return the idea of each of *items*, once all of them are decided in their order; see ``main`` for *answers*."""
     board = Board(_WORKSPACE, _BOARD, len(next(iter(vectors.values()))))
     board.calibration = Calibration(by)
     moderator = _Moderator(board, {_feedback(item.id): item.label for item in items})
@@ -106,7 +111,7 @@ def _dedup(items: Sequence[Text], vectors: Vectors, by: Coefficients | None, ans
         decide(board, _submitted(place, item), f"bench/0/{place}", vectors.__getitem__)
         for _ in range((place + 1) * answers // len(items) - place * answers // len(items)):
             moderator.answer()
-    return _judge(items, [board.root_of(board.idea_of(_feedback(item.id)) or "") for item in items])
+    return [board.root_of(board.idea_of(_feedback(item.id)) or "") for item in items]
 
 
 class _Moderator:

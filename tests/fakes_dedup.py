@@ -150,7 +150,15 @@ def handler_on(
     """Return a handler that begins with what *log* holds, and *said* where a log was lost."""
     left = MemorySaidLog() if said is None else said
     return DedupHandler(
-        log, left, encoder or FakeEncoder(), CODEC, meter=NoMeter(), thread=Inline(), boards_in_memory=boards, texts_in_memory=texts
+        log,
+        left,
+        encoder or FakeEncoder(),
+        CODEC,
+        meter=NoMeter(),
+        thread=Inline(),
+        encoding=Inline(),
+        boards_in_memory=boards,
+        texts_in_memory=texts,
     )
 
 

@@ -43,6 +43,7 @@ def wire_with(settings: DedupSettings) -> Wire:
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
+        encoding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
         try:
             encoder = await asyncio.get_running_loop().run_in_executor(thread, open_encoder, settings)
             async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
@@ -56,6 +57,7 @@ def wire_with(settings: DedupSettings) -> Wire:
                     codec,
                     meter=DedupMetrics(registry),
                     thread=thread,
+                    encoding=encoding,
                     boards_in_memory=settings.boards_in_memory,
                     texts_in_memory=settings.texts_in_memory,
                     policy_of=policy_of,
@@ -65,6 +67,7 @@ def wire_with(settings: DedupSettings) -> Wire:
                 yield Wiring([route], store.marks, assignment=handler, birth=store.birth, recall=recall)
         finally:
             thread.shutdown(wait=False, cancel_futures=True)
+            encoding.shutdown(wait=False, cancel_futures=True)
 
     return wire
 

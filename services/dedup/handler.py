@@ -16,8 +16,9 @@ from services.common.ids import board_key
 from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Received
+from services.dedup.ahead import Ahead
 from services.dedup.domain.board import Board
-from services.dedup.domain.decide import Vector, VectorOf, missing_fields
+from services.dedup.domain.decide import VectorOf, missing_fields
 from services.dedup.domain.entry import Entry
 from services.dedup.domain.erasing import erased_by
 from services.dedup.domain.folding import Backlog, establish, was_passed
@@ -36,7 +37,8 @@ _REPEAT = Drop("repeat")
 class DedupHandler:
     """Handles ``board.events``; holds the boards of its partitions in memory, folded from the log when they are first needed.
 
-    *thread*, of one worker, does what takes long (encode, decide, fold), so that the event loop goes on answering.
+    *thread*, of one worker, does what takes long (decide, fold), so that the event loop goes on answering; *encoding*, of one worker,
+    encodes for it.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class DedupHandler:
         *,
         meter: Meter,
         thread: Executor,
+        encoding: Executor,
         boards_in_memory: int,
         texts_in_memory: int,
         policy_of: PolicyOf = balanced,
@@ -58,6 +61,7 @@ class DedupHandler:
         self._codec = codec
         self._meter = meter
         self._thread = thread
+        self._encoding = encoding
         self._boards_in_memory = boards_in_memory
         self._texts_in_memory = texts_in_memory
         self._policy_of = policy_of
@@ -116,7 +120,17 @@ class DedupHandler:
         known: dict[str, Entry],
         backlogs: Mapping[str, Backlog | None],
     ) -> tuple[list[Outcome], list[Entry]]:
-        vector_of = self._encoded(batch, boards)
+        with Ahead(self._encoder, self._encoding, _new_texts(batch, boards)) as ahead:
+            return self._establish(batch, boards, known, backlogs, ahead.vector_of)
+
+    def _establish(
+        self,
+        batch: Sequence[Received[BoardEvent]],
+        boards: Mapping[str, Board],
+        known: dict[str, Entry],
+        backlogs: Mapping[str, Backlog | None],
+        vector_of: VectorOf,
+    ) -> tuple[list[Outcome], list[Entry]]:
         outcomes: list[Outcome] = []
         entries: list[Entry] = []
         for received in batch:
@@ -132,29 +146,6 @@ class DedupHandler:
             entry = known[event.event_id]
             outcomes.append(self._outcome(entry) if entry.origin == origin else _REPEAT)
         return outcomes, entries
-
-    def _encoded(self, batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> VectorOf:
-        """Encode the new texts of *batch* at once; what turns out to be needed beyond them is encoded when it is."""
-        texts: dict[str, None] = {}
-        of_board: dict[str, dict[str, None]] = {}
-        for received in batch:
-            event = received.event
-            board = boards.get(_key(event))
-            if event.text is None or board is None or board.position_of(event.event_id) is not None:
-                continue
-            if not board.wordings.rows(text_key(event.text)):
-                texts[event.text] = of_board.setdefault(_key(event), {})[event.text] = None
-        vectors = dict(zip(texts, self._encoder.encode(list(texts)), strict=True)) if texts else {}
-        for key, expected in of_board.items():
-            boards[key].index.expect([vectors[text] for text in expected])
-
-        def vector_of(text: str) -> Vector:
-            vector: Vector | None = vectors.get(text)
-            if vector is None:
-                vector = self._encoder.encode([text])[0]
-            return vector
-
-        return vector_of
 
     def _outcome(self, entry: Entry) -> Outcome:
         events: tuple[Event, ...] = (*(decision for decision in entry.decisions if decision.type != "unknown"), *entry.ideas)
@@ -237,6 +228,19 @@ class DedupHandler:
 
     async def _call(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _new_texts(batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board]) -> list[tuple[Board, str]]:
+    """Return the texts of *batch* that their boards do not hold yet; what turns out to be needed beyond them is encoded when it is."""
+    found: list[tuple[Board, str]] = []
+    for received in batch:
+        event = received.event
+        board = boards.get(_key(event))
+        if event.text is None or board is None or board.position_of(event.event_id) is not None:
+            continue
+        if not board.wordings.rows(text_key(event.text)):
+            found.append((board, event.text))
+    return found
 
 
 def _runs(batch: Sequence[Received[BoardEvent]]) -> list[Sequence[Received[BoardEvent]]]:

@@ -139,9 +139,17 @@ async def test_the_event_loop_goes_on_while_texts_are_encoded() -> None:
             assert released.wait(30)
             return super().encode(texts)
 
-    with ThreadPoolExecutor(max_workers=1) as thread:
+    with ThreadPoolExecutor(max_workers=1) as thread, ThreadPoolExecutor(max_workers=1) as encoding:
         handler = DedupHandler(
-            MemoryBoardLog(), MemorySaidLog(), Slow(), CODEC, meter=NoMeter(), thread=thread, boards_in_memory=9, texts_in_memory=9
+            MemoryBoardLog(),
+            MemorySaidLog(),
+            Slow(),
+            CODEC,
+            meter=NoMeter(),
+            thread=thread,
+            encoding=encoding,
+            boards_in_memory=9,
+            texts_in_memory=9,
         )
         handling = asyncio.create_task(handler.handle(received(_EVENTS)))
         started = time.monotonic()
