@@ -92,8 +92,8 @@ class Bounds:
         self._crowded = np.zeros(0, np.float32)
         """0 for a row that is alone in its idea, -∞ for others and for free ones."""
 
-    def added(self, row: int, units: Units, crowd: int | None, *, is_alone: bool) -> None:
-        """Take note of a new *row*, which is *units*; *crowd* is one that is not alone any more because of it."""
+    def added(self, row: int, units: Units, crowd: int, *, is_alone: bool) -> None:
+        """Take note of a new *row*, which is *units*; *crowd* is one that is not alone any more because of it, or -1."""
         if row >= len(self._crowded):
             self._grow()
         if self._mean is not None:
@@ -102,7 +102,7 @@ class Bounds:
             self._with_mean[row] = with_mean
             self._nearness[row] = 1.0 / math.sqrt(max(square, _LEAST_LENGTH))
         self._crowded[row] = 0.0 if is_alone else _NEVER
-        if crowd is not None:
+        if crowd >= 0:
             self._crowded[crowd] = _NEVER
 
     def removed(self, row: int, alone: int | None) -> None:

@@ -12,7 +12,9 @@ A board is looked through by upper bounds of its scores (``bounds``), and what m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
@@ -20,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.dedup.domain.bounds import Bounds, Found, Look
+from services.dedup.domain.cells import Cells
 from services.dedup.domain.crowds import Crowds
 from services.dedup.domain.rows import Coarse, Floats, Integers, Rows, Units
 
@@ -68,9 +71,9 @@ class Index:
         self._rows = Rows(dimensions)
         self._crowds = Crowds(self._rows)
         self._bounds = Bounds(self._rows, self._crowds)
-        self._alone: dict[int, int] = {}
-        """The row of a slot that has one row."""
-        self._slots = 0
+        self._cells = Cells(self._rows)
+        self._alone = array("i")
+        """The row of each slot that has one row; -1 of others."""
         self._sum = np.zeros(dimensions, np.int64)
         self._sum_square = 0
         self._count = 0
@@ -81,8 +84,8 @@ class Index:
 
     def open(self) -> int:
         """Return the slot of a new idea, without a row yet."""
-        self._slots += 1
-        return self._slots - 1
+        self._alone.append(-1)
+        return len(self._alone) - 1
 
     def vector(self, row: int) -> Units:
         """Return a copy of *row*."""
@@ -110,26 +113,28 @@ class Index:
 
     def add(self, slot: int, units: Units) -> int:
         """Add a text to the idea *slot*; return its row."""
-        row = self._rows.put(slot, units, self._coarse(units))
+        coarse = self._coarse(units)
+        row = self._rows.put(slot, units, coarse)
         self._sum_square += 2 * self._dot_sum(units) + int(self._rows.squares[row])
         self._sum += units.astype(np.int64)
         self._count += 1
-        first = self._alone.pop(slot, None)
-        if first is not None:
+        first, self._alone[slot] = self._alone[slot], -1
+        if first >= 0:
             self._crowds.form(slot, first, row)
         elif self._crowds.has(slot):
             self._crowds.add(slot, row, units)
         else:
             self._alone[slot] = row
-        self._bounds.added(row, units, first, is_alone=slot in self._alone)
+        self._bounds.added(row, units, first, is_alone=self._alone[slot] >= 0)
+        self._cells.added(row, units, coarse, self._count, self.mean)
         return row
 
     def remove(self, row: int) -> None:
         """Take a text out again, as if it had never been there."""
         units, slot = self._rows.units(row), int(self._rows.slots[row])
         last = None
-        if self._alone.get(slot) == row:
-            del self._alone[slot]
+        if self._alone[slot] == row:
+            self._alone[slot] = -1
         else:
             last = self._crowds.remove(slot, row, units)
             if last is not None:
@@ -139,27 +144,55 @@ class Index:
         self._count -= 1
         self._rows.clear(row)
         self._bounds.removed(row, last)
+        self._cells.removed(row)
 
     def expect(self, texts: Sequence[NDArray[np.float32]]) -> None:
         """Expect queries of *texts*, L2-normalised, in this order: they cost less together. What they find is the same."""
         self._rows.foresight.expect([Coarse(in_units(text)).numbers for text in texts])
 
-    def query(self, units: Units, best: int) -> tuple[Match, ...]:
-        """Return the *best* matches of *units* among the ideas that have a text, best first; of equals the oldest idea first."""
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether the board is so large that not all of it is looked through."""
+        return self._cells.are_cut
+
+    def query(self, units: Units, best: int, *, exhaustive: bool = False) -> tuple[Match, ...]:
+        """Return the *best* matches of *units* among the ideas that have a text, best first; of equals the oldest idea first.
+
+        Of a large board they are those in the cells nearby, unless it is to be *exhaustive*: no decision asks for that.
+        """
         if not self._count:
             return ()
         centre = self._centre(units)
-        look = self._bounds.look(self._coarse(units), centre.offset, centre.length, self._sum / self._texts)
-        found = self._exact(units, centre, look.first(best), look)
-        least = -max(found)[0] if len(found) == best else -math.inf
-        others = look.others(least)
-        if not others.is_empty:
-            found += self._exact(units, centre, others, look)
+        found = self._near(units, centre) if self._cells.are_cut and not exhaustive else self._best(units, centre, best)
         found.sort()
         return tuple(
             Match(slot, round(-negative, 6), round(centroid, 6), round(member, 6), row)
             for negative, slot, centroid, member, row in found[:best]
         )
+
+    def _best(self, units: Units, centre: _Centre, best: int) -> list[_Scored]:
+        """Return what may be among the *best* of all."""
+        look = self._bounds.look(self._coarse(units), centre.offset, centre.length, self._sum / self._texts)
+        worth_it = partial(self._worth_it, units=units, centre=centre, look=look)
+        found = self._exact(units, centre, look.first(best), worth_it)
+        least = -max(found)[0] if len(found) == best else -math.inf
+        others = look.others(least)
+        if not others.is_empty:
+            found += self._exact(units, centre, others, worth_it)
+        return found
+
+    def _near(self, units: Units, centre: _Centre) -> list[_Scored]:
+        """Return the ideas of the rows in the cells nearest to a text."""
+        of_slot: dict[int, list[int]] = {}
+        for row in self._cells.near(self._coarse(units)):
+            of_slot.setdefault(self.slot_of(row), []).append(row)
+        alone = [rows[0] for slot, rows in of_slot.items() if self._alone[slot] >= 0]
+        crowds = [slot for slot in of_slot if self._alone[slot] < 0]
+        return self._exact(units, centre, Found(alone, crowds), lambda slot: self._known(slot, of_slot[slot]))
+
+    def _known(self, slot: int, rows: Sequence[int]) -> Integers:
+        """Return the rows of a crowd to be looked at where *rows* are those nearby: all of a small one."""
+        return np.array(rows, np.int64) if self._crowds.is_large(slot) else self._crowds.rows(slot)
 
     def _coarse(self, units: Units) -> Coarse:
         """Return *units* as bytes; a text that is looked for is often the next one to be added."""
@@ -167,9 +200,9 @@ class Index:
             self._last = units, Coarse(units)
         return self._last[1]
 
-    def _exact(self, units: Units, centre: _Centre, found: Found, look: Look) -> list[_Scored]:
+    def _exact(self, units: Units, centre: _Centre, found: Found, worth_it: Callable[[int], Integers]) -> list[_Scored]:
         """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not."""
-        parts = [self._worth_it(slot, units, centre, look) for slot in found.slots]
+        parts = [worth_it(slot) for slot in found.slots]
         rows = np.concatenate([np.array(found.rows, np.int64), *parts])
         vectors = self._rows.units(rows)
         cosines = self._members(vectors, rows, units, centre)

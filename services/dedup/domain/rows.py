@@ -79,6 +79,10 @@ class Rows:
         exact += self._rests[rows]
         return exact
 
+    def numbers(self, rows: Integers) -> NDArray[np.int8]:
+        """Return the bytes of *rows*."""
+        return self._numbers[rows]
+
     def coarse_dots(self, given: Coarse) -> Singles:
         """Return the dot product of each row's numbers with those of *given*: whole numbers, below 2²³."""
         return self.foresight.dots(given.numbers, self._numbers[: self.used])

@@ -28,7 +28,7 @@ def cut(text: str, characters: int) -> str:
     """Return *text* on one line of at most so many *characters*, cut between words where one ends in its second half."""
     line = " ".join(text.split())
     if len(line) <= characters:
-        return line
+        return text if line == text else line  # one string in memory where two would say the same
     start = line[: characters - 1]
     words = start.rpartition(" ")[0]
     return f"{words if len(words) > characters // 2 else start}…"
