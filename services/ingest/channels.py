@@ -111,6 +111,8 @@ class MappingSpec(_Part):
     text: Spec
     occurred_at: Spec | None = None
     author: AuthorSpec = AuthorSpec()
+    agent: AuthorSpec = AuthorSpec()
+    """Who wrote it down for the author, where that is somebody else: an agent, a salesperson."""
     workspace: Spec | None = None
     board: Spec | None = None
     thread: Spec | None = None
@@ -128,7 +130,8 @@ class MappingSpec(_Part):
     def compiled(self) -> RecordMapping:
         """Return the mapping, its expressions compiled."""
         fields = [spec.compiled(name, "iso" if name == "occurred_at" else None) for name, spec in _specs(self)]
-        return RecordMapping(fields, [spec.compiled(name) for name, spec in _specs(self.author)])
+        author, agent = ([spec.compiled(name) for name, spec in _specs(part)] for part in (self.author, self.agent))
+        return RecordMapping(fields, author, agent)
 
 
 def _specs(part: _Part) -> list[tuple[str, FieldSpec]]:

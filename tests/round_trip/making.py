@@ -147,7 +147,13 @@ def _calls(piece: Piece) -> Iterator[Any]:
     contact = _named(piece.person(), crm="crm_id")
     for at in [piece.at, *piece.edits()]:
         wishes = "\n".join(f"- {piece.wish()} ({item})" for item in range(piece.dice.randrange(1, 5)))
-        note = {"note_id": f"n{piece.number}", "call_at": _iso(piece.at), "updated_at": _iso(at), "contact": contact}
+        note = {
+            "note_id": f"n{piece.number}",
+            "call_at": _iso(piece.at),
+            "updated_at": _iso(at),
+            "contact": contact,
+            "written_by": "k@x.example",
+        }
         yield note | {"notes": f"They asked for:\n\n{wishes}"}
 
 
@@ -165,7 +171,12 @@ def _canonical(piece: Piece) -> Iterator[Any]:
 
 def _zendesk(piece: Piece) -> Iterator[Any]:
     who, thread = str(piece.person()), piece.earlier()
-    detail = {"id": str(piece.number if thread is None else thread), "subject": "On boards", "requester_id": who}
+    detail = {
+        "id": str(piece.number if thread is None else thread),
+        "subject": "On boards",
+        "requester_id": who,
+        "submitter_id": str(piece.person()),
+    }
     if thread is None:
         detail["description"] = piece.wish()
         yield {"type": "zen:event-type:ticket.created", "time": _iso(piece.at), "event": {}, "detail": detail}

@@ -38,7 +38,11 @@ _SAID: dict[str, list[tuple[str, str | None]]] = {
         ("submitted", "Voting\n\nAnonymous votes in retros?"),
         ("retracted", None),
     ],
-    "intercom": [("submitted", "Can boards be locked?"), ("submitted", "Frames too, please.")],
+    "intercom": [
+        ("submitted", "Can boards be locked?"),
+        ("submitted", "Frames too, please."),
+        ("submitted", "Asked on the phone\n\nGuests who can only comment."),
+    ],
     "mail": [("submitted", "Grüße! Let me lock a frame, please. My card is [card].")],
     "play": [("submitted", "It closes by itself when I rotate the tablet")],
     "productboard": [
@@ -58,7 +62,11 @@ _SAID: dict[str, list[tuple[str, str | None]]] = {
     "typeform": [("submitted", "Faster loading of big boards.")],
     "uservoice": [("submitted", "Dark mode\n\nMy eyes hurt & I work at night.")],
     "x": [("submitted", "@lumora would be lovely to have offline boards https://t.co/a")],
-    "zendesk": [("submitted", "Export\n\nPDF export drops the fonts."), ("submitted", "It would help to embed them, as other tools do.")],
+    "zendesk": [
+        ("submitted", "Export\n\nPDF export drops the fonts."),
+        ("submitted", "It would help to embed them, as other tools do."),
+        ("submitted", "By phone\n\nShe wants boards as templates."),
+    ],
 }
 _PAYLOADS: dict[str, list[bytes]] = defaultdict(list)
 for _name, _value in payloads():
@@ -131,3 +139,15 @@ def test_the_whole_note_is_kept_beside_its_parts_and_masked() -> None:
     assert len({event.feedback_id for event in events}) == 3
     assert {events[0].feedback_id} == {event.parent_id for event in events[1:]}
     assert all("[phone]" in event.original and "901820" not in event.original for event in events)
+
+
+_UNFURLED = {"type": "message", "subtype": "message_changed", "channel": "C1", "ts": "1790000100.000100"}
+_NO_WORDS = [
+    ("slack", {"event": _UNFURLED | {"message": {"user": "U1", "text": "https://x.example", "ts": "1790000000.000200"}}}),
+    ("discord", {"t": "MESSAGE_UPDATE", "d": {"id": "1142", "channel_id": "2", "embeds": [{"type": "link"}]}}),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), _NO_WORDS)
+def test_a_preview_that_a_chat_adds_to_a_message_is_no_edit(name: str, value: Any) -> None:
+    assert Front(channels=VENDORS).outcome(raw(f"feedback.raw.{name}", 0, value)) == Drop("ignored")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+from dataclasses import asdict
 from email.errors import HeaderParseError
 from email.header import decode_header
 from email.message import Message
@@ -12,6 +13,7 @@ from email.utils import parseaddr
 from typing import Any
 
 from services.ingest.domain.faults import fault
+from services.ingest.domain.forwarding import Forwarded, forwarded
 from services.ingest.domain.texts.markup import html_reply_to_text
 
 _LONGEST_HEADER = 16_384
@@ -25,10 +27,11 @@ _BULK = frozenset({"bulk", "junk", "list", "auto_reply"})
 def parse_mail(value: bytes) -> dict[str, Any]:
     """Return the parts of the e-mail *value* that matter, as JSON has them.
 
-    ``message_id``, ``date``, ``subject``, ``from``, ``reply_to`` and ``sender`` (``address``, ``name``), ``in_reply_to``, ``thread`` (the
-    message that began it), ``text`` and ``html`` (the first of each that is no attachment; without plain text what a reader sees of the
-    HTML, less what it quotes), ``is_automatic`` (RFC 3834), ``is_spam`` (as a filter before us marked it), ``list_id``. What is absent is
-    None.
+    ``message_id``, ``date``, ``subject``, ``from``, ``reply_to``, ``sender`` and ``resent_from`` (``address``, ``name``), ``in_reply_to``,
+    ``thread`` (the message that began it), ``text`` and ``html`` (the first of each that is no attachment; without plain text what a reader
+    sees of the HTML, less what it quotes), ``forwarded`` (``address``, ``name``, ``text`` of a message that is passed on without a word:
+    attached, or below a mail program's mark), ``is_automatic`` (RFC 3834), ``is_spam`` (as a filter before us marked it), ``list_id``. What
+    is absent is None.
 
     Raises:
         MalformedRecord: It is no e-mail, or nested too deep to be meant.
@@ -37,7 +40,8 @@ def parse_mail(value: bytes) -> dict[str, Any]:
         message = BytesParser(policy=compat32).parsebytes(value)
         if not message.keys():
             raise fault("not_mail", "no header: expected an e-mail of RFC 5322")
-        text, html = _bodies(message)
+        text, html, attached = _bodies(message)
+        passed_on = forwarded(_header(message, "Subject"), text or "") or _attached(attached, text)
     except RecursionError:
         raise fault("too_deep", f"parts nested deeper than {_DEEPEST} levels") from None
     references = _ids(message, "References")
@@ -49,30 +53,45 @@ def parse_mail(value: bytes) -> dict[str, Any]:
         "from": _mailbox(message, "From"),
         "reply_to": _mailbox(message, "Reply-To"),
         "sender": _mailbox(message, "Sender"),
+        "resent_from": _mailbox(message, "Resent-From"),
         "in_reply_to": next(iter(answered), None),
         "thread": next(iter(references or answered), None),
         "text": text,
         "html": html,
+        "forwarded": None if passed_on is None else asdict(passed_on),
         "list_id": _header(message, "List-Id"),
         "is_automatic": _is_automatic(message),
         "is_spam": (_header(message, "X-Spam-Flag") or _header(message, "X-Spam") or "").lower() in ("yes", "true"),
     }
 
 
-def _bodies(message: Message) -> tuple[str | None, str | None]:
+def _attached(attached: Message | None, text: str | None) -> Forwarded | None:
+    """Return the message *attached* to one that has no *text* of its own."""
+    if attached is None or (text or "").strip():
+        return None
+    sender, (words, _, _) = _mailbox(attached, "From"), _bodies(attached)
+    return None if sender is None or not words else Forwarded(sender["address"], sender["name"], words)
+
+
+def _bodies(message: Message) -> tuple[str | None, str | None, Message | None]:
+    """Return the first plain text, the first HTML and the first message attached to *message*; nothing is sought in the latter."""
     found: dict[str, str] = {}
+    attached: Message | None = None
     level: list[Message] = [message]
     for _ in range(_DEEPEST):
         below: list[Message] = []
         for part in level[:_MOST_PARTS]:
             if part.is_multipart():
-                if part.get_content_type() != "message/rfc822":  # a forwarded message is an attachment
-                    below += [inner for inner in part.get_payload() if isinstance(inner, Message)]
+                inside = [inner for inner in part.get_payload() if isinstance(inner, Message)]
+                if part.get_content_type() != "message/rfc822":
+                    below += inside
+                elif attached is None:
+                    attached = next(iter(inside), None)
             elif part.get_content_type() in ("text/plain", "text/html") and part.get_content_disposition() != "attachment":
                 found.setdefault(part.get_content_type(), _text(part))
         if not below:
             text, page = found.get("text/plain"), found.get("text/html")
-            return (html_reply_to_text(page[:_LONGEST_PAGE]) if text is None and page is not None else text), page
+            return (html_reply_to_text(page[:_LONGEST_PAGE]) if text is None and page is not None else text), page, attached
         level = below
     raise fault("too_deep", f"parts nested deeper than {_DEEPEST} levels")
 

@@ -70,6 +70,7 @@ class RecordMapping:
 
     fields: Sequence[FieldMapping]
     author: Sequence[FieldMapping]
+    agent: Sequence[FieldMapping] = ()
 
     def canonical(self, body: Any) -> dict[str, Any]:
         """Return the canonical form of *body*; absent fields are None.
@@ -79,4 +80,6 @@ class RecordMapping:
         """
         canonical = {field.name: field.read(body) for field in self.fields}
         canonical["author"] = {field.name: field.read(body) for field in self.author}
+        if self.agent:
+            canonical["agent"] = {field.name: field.read(body) for field in self.agent}
         return canonical

@@ -50,6 +50,8 @@ def read_feedback(fields: Fields, place: Place, rules: TextRules) -> Feedback | 
     if fields.flag("spam") and not deleted:
         raise fault("spam", f"spam: channel {channel} says that it is")
     agent = _agent(fields, workspace)
+    if agent is not None and agent in {ids.person_id(workspace, alias) for alias in author.aliases}:
+        agent = None  # who asked wrote it, as most do
     answers = tuple(name for name in (parent_id, agent) if name is not None)
     said = _NOTHING if text is None else refine(text, rules, language)
     return Feedback(
