@@ -32,6 +32,7 @@ from services.segmenter.handler.memory import Memory
 from services.segmenter.handler.ownership import Ownership
 from services.segmenter.handler.people import People
 from services.segmenter.handler.recalled_people import RecalledPeople
+from services.segmenter.handler.traits import TraitWatch
 from services.segmenter.handler.work import Work
 from services.segmenter.ports import Gauges, Stores
 from services.segmenter.settings import SegmenterSettings
@@ -54,9 +55,10 @@ def create_wiring(
     people = People(stores.people, stores.accounts, definition, publisher, partition)
     boards = Boards(stores, definition, publisher)
     due = DuePeople(people, stores.people, definition, publisher=publisher, clock=clock, gauges=gauges)
+    watch = TraitWatch(definition.traits, gauges)
     routes: list[Route[Any]] = [
-        Route(Account.TOPIC, codec.optional_decoder(Account), accounts.states),
-        Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), people.events),
+        Route(Account.TOPIC, codec.optional_decoder(Account), watch.accounts(accounts.states)),
+        Route(PersonEvent.TOPIC, codec.optional_decoder(PersonEvent), watch.people(people.events)),
         Route(Decision.TOPIC, codec.optional_decoder(Decision), boards.decisions),
         Route(SegmenterWork.TOPIC, codec.decoder(SegmenterWork), Work(accounts, people, boards, stores.said).notes),
     ]

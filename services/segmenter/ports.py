@@ -150,6 +150,9 @@ class Gauges(Protocol):
     def left_to_evaluate(self, people: int) -> None:
         """Show how many people are still to be evaluated by the definition in force."""
 
+    def trait_mistyped(self, scope: str, trait: str) -> None:
+        """Count a trait that arrived with a value of another type than the definition declares."""
+
     def definition_refused(self, refused: bool) -> None:
         """Show whether the file cannot be used, so that what was in force before still is."""
 

@@ -85,6 +85,11 @@ class Shown:
     def __init__(self) -> None:
         self.left: list[int] = []
         self.refused: bool | None = None
+        self.mistyped: list[tuple[str, str]] = []
+
+    def trait_mistyped(self, scope: str, trait: str) -> None:
+        """Remember it."""
+        self.mistyped.append((scope, trait))
 
     def left_to_evaluate(self, people: int) -> None:
         """Remember it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import cel
@@ -13,6 +13,7 @@ from services.segmenter.domain.helpers import VARIABLE, Settings, Terms
 from services.segmenter.domain.recency import Recency
 from services.segmenter.domain.terms import Amount, Kinds
 from services.segmenter.domain.tokens import tokens_of
+from services.segmenter.domain.traits import NO_TRAITS, SCOPES, Scope, Traits
 
 _VARIABLES = frozenset({"person", "account", "activity", "answers"})
 _FUNCTIONS = frozenset(
@@ -24,7 +25,7 @@ _FUNCTIONS = frozenset(
 )  # fmt: skip
 _BOUND = re.compile(r"\.\s*(?:all|exists|exists_one|map|filter)\s*\(\s*(\w+)\s*,")
 _NOTHING_KNOWN = (KeyError, IndexError, ArithmeticError, RuntimeError, ValueError)
-_SAMPLE = {
+_SAMPLE: Mapping[str, Mapping[str, Any]] = {
     "person": {"name": "Ann", "language": "en", "traits": {}},
     "account": {"name": "Acme", "plan": "free", "mrr": 1.0, "employees": 1, "industry": "x", "region": "x", "traits": {}},
     "activity": {},
@@ -32,8 +33,8 @@ _SAMPLE = {
 }
 
 
-def compiled(source: str, terms: Terms) -> Condition:
-    """Return *source* compiled; its helpers become *terms*.
+def compiled(source: str, terms: Terms, traits: Traits = NO_TRAITS) -> Condition:
+    """Return *source* compiled; its helpers become *terms*, and it has to work with values of the types that *traits* declare.
 
     Raises:
         ValueError: It is no CEL, names something that does not exist, or can be seen not to be a yes-or-no question.
@@ -48,7 +49,7 @@ def compiled(source: str, terms: Terms) -> Condition:
     for name in program.functions():
         if name[0].isalpha() and name not in _FUNCTIONS:
             raise ValueError(f"unknown function {name!r}")
-    _refuse_unlike_bool(program, {**_SAMPLE, VARIABLE: _typed(terms)})
+    _refuse_unlike_bool(program, [_sample(values, terms) for values in traits.samples()])
     return Condition(source, program, Recency.of(source))
 
 
@@ -78,12 +79,25 @@ def _typed(terms: Terms) -> Mapping[str, Any]:
     return found
 
 
-def _refuse_unlike_bool(program: Any, sample: Mapping[str, Any]) -> None:
-    try:
-        answer = program.execute(dict(sample))
-    except TypeError as error:  # the sample has what is of one type for everybody, and nothing else
-        raise ValueError(" ".join(str(error).split())) from error
-    except _NOTHING_KNOWN:
-        return  # it touches what the sample does not have: nothing can be said about it before real people come
-    if not isinstance(answer, bool):
-        raise ValueError(f"gives {type(answer).__name__}, not true or false; compare it with something")
+def _sample(traits: Mapping[Scope, Mapping[str, Any]], terms: Terms) -> dict[str, Any]:
+    """Return what is of one type for everybody: fields of ours, terms, and the traits that are declared."""
+    known: dict[str, Any] = {scope: {**_SAMPLE[scope], "traits": dict(traits.get(scope, {}))} for scope in SCOPES}
+    return {**_SAMPLE, **known, VARIABLE: _typed(terms)}
+
+
+def _refuse_unlike_bool(program: Any, samples: Iterable[Mapping[str, Any]]) -> None:
+    """Return if *program* gives true or false for any of *samples*, or if it cannot be told."""
+    fault: Exception | None = None
+    for sample in samples:
+        try:
+            answer = program.execute(dict(sample))
+        except TypeError as error:
+            fault = fault or error
+            continue
+        except _NOTHING_KNOWN:
+            return  # it touches what the sample does not have: nothing can be said about it before real people come
+        if not isinstance(answer, bool):
+            raise ValueError(f"gives {type(answer).__name__}, not true or false; compare it with something")
+        return
+    if fault is not None:
+        raise ValueError(" ".join(str(fault).split())) from fault

@@ -14,6 +14,7 @@ from services.segmenter.domain.facts import Facts, activity_variable, answers_va
 from services.segmenter.domain.helpers import VARIABLE
 from services.segmenter.domain.recency import DAY, NO_RECENCY, Recency
 from services.segmenter.domain.terms import Subject, Watch
+from services.segmenter.domain.traits import NO_TRAITS, Traits
 
 UNKNOWN = "unknown"
 """The segment, in every scheme, of a person nobody has a profile of."""
@@ -149,6 +150,8 @@ class Definition:
     """All that decides, as text: two files with the same one give everybody the same segments."""
     uses: frozenset[str] = frozenset({"person", "account", "activity", "answers"})
     """The CEL variables that rules name, helpers apart: nothing else has to be made ready for them."""
+    traits: Traits = NO_TRAITS
+    """Those that are declared, with their types."""
     asks: bool = False
     """Whether a rule asks for what people ask for: then their workers are told of it."""
 

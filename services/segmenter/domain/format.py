@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from services.segmenter.domain.definition import Texts
 from services.segmenter.domain.occurrences import LONGEST_WINDOW
+from services.segmenter.domain.traits import TraitType
 
 NAME = r"^[a-z0-9][a-z0-9_-]{0,62}$"
 _DAYS = re.compile(r"(days|weeks)\((\d{1,5})\)")
@@ -121,11 +122,19 @@ class ClvSpec(_Part):
     model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
 
 
+class TraitsSpec(_Part):
+    """The traits that rules may ask for, with their types; of a scope that is left out rules may ask for any."""
+
+    person: dict[str, TraitType] | None = None
+    account: dict[str, TraitType] | None = None
+
+
 class SegmentsFile(_Part):
     """The whole file."""
 
     version: str = Field(min_length=1, max_length=100)
     lists: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    traits: TraitsSpec = TraitsSpec()
     answers: AnswersSpec = AnswersSpec()
     rfm: RfmSpec | None = None
     clv: ClvSpec | None = None

@@ -17,6 +17,7 @@ from services.segmenter.domain.helpers import Settings, Terms
 from services.segmenter.domain.occurrences import Window
 from services.segmenter.domain.recency import DAY, NO_RECENCY
 from services.segmenter.domain.tokens import tokens_of
+from services.segmenter.domain.traits import Declared, Scope, Traits, TraitType
 from services.segmenter.domain.worth import Clv, Grid
 from services.segmenter.domain.yaml_places import Places, Where
 
@@ -89,6 +90,7 @@ class _Compiler:
             )
         )
         self._conditions: list[Condition] = []
+        self._traits = _declared(file, places)
 
     def definition(self) -> Definition:
         """Return the definition.
@@ -117,6 +119,7 @@ class _Compiler:
             asks=any(isinstance(watch.term, Asks | AsksIdea) for watch in self._terms.watches()),
             rules=_rules_of(self._file),
             uses=frozenset(name for condition in self._conditions for name in condition.program.variables()),
+            traits=self._traits,
         )
 
     def _scheme(self, spec: SchemeSpec, where: Where) -> Scheme:
@@ -177,7 +180,8 @@ class _Compiler:
         try:
             if scheme.scope == "account":
                 _refuse_personal(source)
-            condition = compiled(source, self._terms)
+            self._traits.refuse(source)
+            condition = compiled(source, self._terms, self._traits)
         except ValueError as error:
             self._places.fault(where, str(error))
             return Condition(source, None)
@@ -194,10 +198,22 @@ def _without_space(source: str) -> str:
 
 
 def _rules_of(file: SegmentsFile) -> str:
-    """Return all of *file* that decides: not its version, nor what segments are for."""
+    """Return all of *file* that decides: not its version, nor what segments are for, nor of which type traits should be."""
     texts = {"owner", "goal", "action"}
     schemes: Any = {"__all__": {"rules": {"__all__": texts}, "tags": {"__all__": texts}, "default": texts}}
-    return file.model_dump_json(exclude={"version": True, "schemes": schemes})
+    return file.model_dump_json(exclude={"version": True, "traits": True, "schemes": schemes})
+
+
+def _declared(file: SegmentsFile, places: Places) -> Traits:
+    given: list[tuple[Scope, Mapping[str, TraitType] | None]] = [("person", file.traits.person), ("account", file.traits.account)]
+    return Traits(
+        {
+            scope: {name: Declared(kind, places.line(("traits", scope, name))) for name, kind in known.items()}
+            for scope, known in given
+            if known is not None
+        },
+        str(places.path),
+    )
 
 
 def _refuse_personal(source: str) -> None:
