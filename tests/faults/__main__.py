@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import logging
 import random
+import signal
 import sys
 import time
 from collections import Counter
@@ -84,6 +85,7 @@ def main() -> int:
         except ConfigurationError as error:
             sys.stderr.write(f"{error}\n")
             return 78
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started is stopped, and its disk given back
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # what its brokers suffer is said by name
     seed = random.SystemRandom().randrange(1_000_000) if given.seed is None else given.seed
     totals = _runs(seed, given)

@@ -183,6 +183,7 @@ def main() -> int:
     given = parser.parse_args()
     if given.engine == "real":
         find_engines()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started is stopped, and its disk given back
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     found = asyncio.run(measure(given.engine, given.only, given.seconds, given.burst, _say))
     return 1 if any(recovery.ratio > ALLOWED for recovery in found) else 0
