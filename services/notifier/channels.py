@@ -10,6 +10,7 @@ from services.common.clock import Clock
 from services.common.codec import Codec
 from services.common.errors import ConfigurationError
 from services.common.settings import load_settings
+from services.notifier.adapters.apprise import APPRISE, AppriseChannel
 from services.notifier.adapters.email import EmailChannel
 from services.notifier.adapters.in_app import IN_APP, InAppChannel
 from services.notifier.adapters.posting import Poster, Reach
@@ -19,7 +20,7 @@ from services.notifier.adapters.templates import Templates
 from services.notifier.adapters.webhook import WEBHOOK, WebhookChannel
 from services.notifier.domain.person import EMAIL
 from services.notifier.ports import Channel
-from services.notifier.settings import SlackSettings, SmtpSettings, WebhookSettings
+from services.notifier.settings import AppriseSettings, SlackSettings, SmtpSettings, WebhookSettings
 
 
 class Channels:
@@ -45,6 +46,7 @@ class Channels:
             EMAIL: self._email,
             WEBHOOK: self._webhook,
             SLACK: self._slack,
+            APPRISE: self._apprise,
             IN_APP: lambda: InAppChannel(self._codec),
         }
         unknown = sorted(set(names) - makers.keys())
@@ -70,6 +72,12 @@ class Channels:
         settings = load_settings(SlackSettings)
         return SlackChannel(
             self._poster(settings.reach()), self._clock, product=self._product, hosts=settings.hosts, plain=settings.allow_http
+        )
+
+    def _apprise(self) -> Channel:
+        settings = load_settings(AppriseSettings)
+        return AppriseChannel(
+            product=self._product, schemes=settings.schemes, timeout_seconds=settings.timeout_seconds, connections=settings.connections
         )
 
     def _poster(self, reach: Reach) -> Poster:

@@ -66,7 +66,7 @@ class Foreseen:
         match self.step:
             case None:
                 return self.row.history[-1].reason if self.row.history else ""
-            case Send(channel, _, _, _):
+            case Send(channel=channel):
                 return f"by {channel}"
             case other:
                 return other.reason

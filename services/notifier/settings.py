@@ -64,6 +64,19 @@ class SlackSettings(PostSettings):
     """Where incoming webhooks may lie."""
 
 
+class AppriseSettings(BaseSettings):
+    """``GROUNDSWELL_APPRISE_*``: the channel ``apprise``."""
+
+    model_config = SettingsConfigDict(env_prefix="GROUNDSWELL_APPRISE_", extra="ignore")
+
+    schemes: list[str] = Field(default_factory=list)
+    """Of addresses that people may give, a JSON list: ``["discord", "tgram"]``. Those whose host is free (json, xml, mailto) reach into
+    one's own network."""
+    timeout_seconds: float = Field(default=20.0, gt=0)
+    """For one message; with ``GROUNDSWELL_SMTP_BATCH_SECONDS`` it must stay below GROUNDSWELL_LIVENESS_SECONDS."""
+    connections: int = Field(default=8, ge=1, le=64)
+
+
 class SmtpSettings(BaseSettings):
     """``GROUNDSWELL_SMTP_*``: the mail server and how to talk to it."""
 

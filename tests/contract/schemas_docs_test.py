@@ -14,7 +14,7 @@ from services.common.topics import load_topics
 from services.common.unsubscribe import UnsubscribeSettings
 from services.dedup.settings import DedupSettings
 from services.ingest.settings import IngestSettings
-from services.notifier.settings import NotifierSettings, SlackSettings, SmtpSettings, WebhookSettings
+from services.notifier.settings import AppriseSettings, NotifierSettings, SlackSettings, SmtpSettings, WebhookSettings
 from services.segmenter.settings import SegmenterSettings
 
 _BI = (ROOT / "docs" / "BI.md").read_text()
@@ -30,6 +30,7 @@ _SETTINGS = (
     SmtpSettings,
     WebhookSettings,
     SlackSettings,
+    AppriseSettings,
 )
 _PUBLISHED = sorted(name for name, topic in load_topics().items() if "bi" in topic.consumers)
 

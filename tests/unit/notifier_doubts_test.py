@@ -88,6 +88,50 @@ async def test_a_doubt_survives_the_store() -> None:
     assert (world.row("a", "ann").state, world.row("a", "ann").doubted, slack.accepted) == ("failed", True, [])
 
 
+async def test_what_failed_at_an_address_goes_to_the_one_that_is_given_anew_once() -> None:
+    email, slack = RecordingChannel(), RecordingChannel("slack")
+    email.verdict = lambda mail: Accepted() if mail.recipient == "new@email.example" else Refused("the mail server said 550 no")
+    world = World(channels=(email, slack), manners=Manners(channels=("email", "slack")))
+    for person in ("ann", "bob"):
+        world.know("contact", person, channel="email", address=f"{person}@email.example")
+        world.link(f"f-{person}", "a", person)
+    world.ship("a")
+    await world.settle()
+    world.know("contact", "ann", channel="email", address="new@email.example")
+    await world.settle()
+    assert {person: world.row("a", person).state for person in ("ann", "bob")} == {"ann": "sent", "bob": "failed"}
+    world.know("contact", "bob", channel="slack", address="bob@slack.example")
+    await world.settle()
+    assert world.row("a", "bob").state == "failed", "slack had not failed them, and email is the same"
+    world.restart()
+    world.positions = dict.fromkeys(world.positions, 0)
+    tried = len(world.row("a", "bob").history)
+    await world.settle()
+    assert len(world.row("a", "bob").history) == tried, "reading it again tries nothing again"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+async def test_what_bounced_goes_to_the_next_address_unless_it_is_too_late(gone: bool) -> None:
+    email = RecordingChannel()
+    world = World(channels=(email,))
+    world.know("contact", "ann", channel="email", address="ann@email.example")
+    world.link("f1", "a", "ann")
+    world.ship("a")
+    await world.settle()
+    world.report(email.accepted[0].message_id, "bounced", address_gone=gone)
+    await world.settle()
+    assert world.row("a", "ann").state == "bounced"
+    world.clock.time += 29 * 86_400_000_000
+    world.know("contact", "ann", channel="email", address="new@email.example")
+    await world.settle()
+    assert (world.row("a", "ann").state, email.accepted[-1].recipient) == ("sent", "new@email.example")
+    world.report(email.accepted[-1].message_id, "bounced", address_gone=gone)
+    world.clock.time += 2 * 86_400_000_000
+    world.know("contact", "ann", channel="email", address="third@email.example")
+    await world.settle()
+    assert world.row("a", "ann").state == "bounced"
+
+
 async def _crowd(world: World, count: int) -> None:
     for number in range(count):
         world.know("contact", f"p{number}", channel="email", address=f"p{number}@email.example")

@@ -113,7 +113,7 @@ class World:
     def restart(self) -> None:
         """Begin a new process: nothing in memory, everything in the store."""
         self._assigned = False
-        manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000, limits=self.limits)
+        manner = Manner(self.tell_again, Schedule(10, 100, 50, 1000), batch_seconds=1000, limits=self.limits, chunk=2)
         channels: dict[str, Channel] = {channel.name: channel for channel in self.channels}
         boards = BoardHandler(self.store, CODEC, self.statuses, partition_of)
         means = Means(channels, self.manners)

@@ -134,7 +134,7 @@ class Poster:
     def _opened(self) -> ClientSession:
         if self._session is None:
             connector = TCPConnector(limit=0, resolver=GuardedResolver(ThreadedResolver(), self._reach.networks), use_dns_cache=False)
-            timeout = ClientTimeout(total=self._reach.timeout_seconds, connect=self._reach.timeout_seconds / 2)
+            timeout = ClientTimeout(total=self._reach.timeout_seconds, sock_connect=self._reach.timeout_seconds / 2)
             self._session = ClientSession(connector=connector, timeout=timeout, cookie_jar=DummyCookieJar(), trust_env=False)
         return self._session
 

@@ -146,6 +146,12 @@ def fallen_back(row: Row, verdict: Verdict, channel: str) -> Row:
     )
 
 
+def woken(row: Row, channel: str, due_at: Micros) -> Row:
+    """Return *row*, which *channel* had failed, due again: they have given another address of it."""
+    others = tuple(name for name in row.failed_channels if name != channel)
+    return altered(row, state="deferred", due_at=due_at, failed_channels=others, failures=0, first_failed_at=None)
+
+
 def reported(row: Row, verdict: Verdict) -> Row:
     """Return *row*, which was told, with what was heard of its message since; numbered as an attempt of its own, as each word is."""
     return altered(row, state=verdict.outcome, attempt=verdict.attempt, history=(*row.history, verdict))

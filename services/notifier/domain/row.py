@@ -39,6 +39,8 @@ class Verdict:
     message_id: str | None = None
     contact_of: str | None = None
     """Whose contact was written to; None where nobody was."""
+    contact_at: Micros | None = None
+    """When that contact was given, as far as it is known."""
     is_gone: bool = False
     """Whether the address turned out not to exist: it is not written to again until they give one anew."""
     may_have_arrived: bool = False

@@ -25,6 +25,8 @@ class Send:
     address: str
     contact_of: str | None
     """Whose contact *address* is; None where the channel needs none."""
+    contact_at: Micros | None = None
+    """When they gave it."""
     gathers: bool = False
     """Take along whatever else may be told to them by the same channel now."""
 
@@ -122,6 +124,17 @@ def _moot(row: Row, human: Human, others: Sequence[Row]) -> Silence | None:
     return Silence("already_told", "told through another of their requests")
 
 
+def given_anew(row: Row, human: Human, road: Reach) -> bool:
+    """Tell whether they gave an address of *road* since it failed *row*, for which all is over. What may have arrived is left alone."""
+    if row.doubted or row.state not in ("bounced", "failed"):
+        return False
+    tried = next((word for word in reversed(row.history) if word.channel == road.name and word.contact_of is not None), None)
+    found = human.audience.contact(road.name, row.alert.person_id, road, addresses_gone(human.rows, road.name))
+    if tried is None or found is None or not road.usable(found[1].address or ""):
+        return False
+    return found[1].stamp[1] > (tried.at if tried.contact_at is None else tried.contact_at)
+
+
 def has_another_road(row: Row, human: Human, means: Means) -> bool:
     """Tell whether there is a channel that has not failed *row* yet."""
     return isinstance(_road(row, human, means), Send)
@@ -166,7 +179,7 @@ def _reached(channel: Reach, row: Row, human: Human) -> Send | Silence:
     whose, contact = found
     if not channel.usable(contact.address or ""):
         return Silence("unreachable", f"the {what} on file is not one that can be written to")
-    return Send(channel.name, contact.address or "", whose)
+    return Send(channel.name, contact.address or "", whose, contact.stamp[1])
 
 
 def _in_good_manners(row: Row, road: Send, human: Human, means: Means, now: Micros) -> Step:

@@ -24,8 +24,6 @@ from services.notifier.ports import Channel, LedgerStore, OutcomeCounter, Store,
 
 log = get_logger(__name__)
 
-_CHUNK = 100
-"""So many messages are sent before the ledger is written: what a crash may repeat, under the same id."""
 _LETTER_ALERTS = 20
 """So many alerts one message tells of at most."""
 
@@ -42,6 +40,8 @@ class Manner:
     """After so long no further message of a batch is tried; the rest is put off, so that the loop is never held up."""
     limits: Limits = field(default_factory=Limits)
     retries: Mapping[str, Retries] = field(default_factory=dict)
+    chunk: int = 100
+    """So many messages are sent between two writes of the ledger: what a crash may repeat, under the same id, is twice as many at most."""
 
 
 @dataclass(slots=True)
@@ -106,7 +106,7 @@ class OutboxHandler:
         self._partitions = partitions
         self._pace = Pace(manner.limits)
         retries = {name: manner.retries.get(name, manner.schedule) for name in channels}
-        self._post = Post(store, clock, channels, means, retries)
+        self._post = Post(store, clock, channels, means, retries, chunk=manner.chunk)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Keep to this worker's share of the rate limits."""
@@ -123,19 +123,13 @@ class OutboxHandler:
             Fenced: Another worker has written one of the rows.
         """
         deadline = time.monotonic() + self._manner.batch_seconds
-        outcomes: list[Outcome] = []
         desk = await self._desk({received.event.person_id for received in batch})
-        for start in range(0, len(batch), _CHUNK):
-            outcomes.extend(await self._take(batch[start : start + _CHUNK], desk, deadline))
-        return outcomes
-
-    async def _take(self, chunk: Sequence[Received[Alert]], desk: _Desk, deadline: float) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
-        places = list(range(len(chunk)))
+        places = list(range(len(batch)))
         while places:
             jobs, left, busy = list[_Job](), list[int](), set[str]()
             for place in places:
-                received = chunk[place]
+                received = batch[place]
                 row = desk.row(received.event)
                 outcome = self._triage(received, row, desk)
                 if outcome is not None or row is None:
@@ -147,7 +141,7 @@ class OutboxHandler:
                     jobs.append(_Job(place, received, row, desk.human(row.alert.person_id)))
             outcomes |= await self._tell(jobs, desk, deadline)
             places = left
-        return [outcomes[place] for place in range(len(chunk))]
+        return [outcomes[place] for place in range(len(batch))]
 
     async def _desk(self, person_ids: set[str]) -> _Desk:
         audiences = await audiences_of(self._store, person_ids)
@@ -183,9 +177,8 @@ class OutboxHandler:
                 parcels[job.place] = done
             else:
                 changes[job.place] = [(job.row, done)]
-        if parcels:
-            changes |= await self._post.deliver(list(parcels.values()), deadline)
-        await self._ledger.settle([change for some in changes.values() for change in some])
+        silent = [change for some in changes.values() for change in some]
+        changes |= await self._post.deliver(list(parcels.values()), silent, deadline)
         for _, new in (change for some in changes.values() for change in some):
             desk.put(new)
             self._counter.told(new.history[-1].outcome)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from services.common.clock import Micros
 from services.common.events import PersonEvent
 from services.common.outcome import Drop, Emit, Outcome
 from services.common.records import Received
 from services.notifier.domain.audience import Audience, Reach
+from services.notifier.domain.ledger import woken
 from services.notifier.domain.person import EMAIL, Person, folded, stamp_of
-from services.notifier.domain.telling import SECOND
+from services.notifier.domain.row import Row
+from services.notifier.domain.telling import SECOND, Human, given_anew
 from services.notifier.handler.audiences import audiences_of
 from services.notifier.ports import LedgerStore, PersonStore, Store, Wake, WordStore
 
@@ -85,6 +87,23 @@ class PeopleHandler:
         ]
         if wakes:
             await self._ledger.wake(wakes)
+        await self._wake_failed(reachable, audiences)
+
+    async def _wake_failed(self, reachable: Mapping[str, Micros], audiences: Mapping[str, Audience]) -> None:
+        """Make due what bounced or failed at an address before they gave the present one."""
+        everyone = {person.person_id: who for who, audience in audiences.items() for person in audience.persons}
+        by_human: dict[str, list[Row]] = {}
+        for row in await self._ledger.rows_of(everyone.keys()) if everyone else ():
+            by_human.setdefault(everyone[row.alert.person_id], []).append(row)
+        changes = []
+        for who, rows in by_human.items():
+            human, at = Human(audiences[who], rows), reachable[who]
+            for row in rows:
+                channel = next((road.name for road in self._channels if road.needs_address and given_anew(row, human, road)), None)
+                if channel is not None and row.alert.created_at >= at - self._late:
+                    changes.append((row, woken(row, channel, at)))
+        if changes:
+            await self._ledger.restore(changes)
 
     def _reachable(self, audience: Audience, person_id: str) -> bool:
         found = ((channel, audience.contact(channel.name, person_id, channel, {})) for channel in self._channels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -47,8 +47,17 @@ class Post:
     """Sends letters by any channel."""
 
     def __init__(
-        self, ledger: LedgerStore, clock: Clock, channels: Mapping[str, Channel], means: Means, retries: Mapping[str, Retries]
+        self,
+        ledger: LedgerStore,
+        clock: Clock,
+        channels: Mapping[str, Channel],
+        means: Means,
+        retries: Mapping[str, Retries],
+        *,
+        chunk: int,
     ) -> None:
+        """Send by *channels*, *chunk* messages between two writes of the ledger."""
+        self._chunk = chunk
         self._ledger = ledger
         self._clock = clock
         self._channels = channels
@@ -71,20 +80,55 @@ class Post:
             return self.packed(place, origin, human, rows[:1], road)
         return Parcel(place, origin, human, rows, road, letter, message)
 
-    async def deliver(self, parcels: Sequence[Parcel], deadline: float) -> Mapping[int, Sequence[Change]]:
-        """Send *parcels*, no two of them to one human; return, by place, each row's change.
+    async def deliver(self, parcels: Sequence[Parcel], silent: Sequence[Change], deadline: float) -> Mapping[int, Sequence[Change]]:
+        """Send *parcels*, no two of them to one human, and settle them, and *silent* with the first; return, by place, each row's change.
 
-        The ledger knows who is about to be asked before anyone is.
+        The ledger knows who is about to be asked before anyone is, and what became of it soon after: a chunk of messages is sent while
+        the ledger takes down the one before and the one behind.
 
         Raises:
             TransientError: The store does not answer.
             Fenced: Another worker has written one of the rows.
         """
-        now = self._clock.now()
-        waiting = [row for parcel in parcels for row in parcel.rows if row.state == "deferred"]
-        await self._ledger.take_up([(row, taken_up(row, now + LEASE)) for row in waiting])
-        begun_rows = [begun(_on_its_way(row), parcel.road.channel, parcel.letter.id) for parcel in parcels for row in parcel.rows]
-        await self._ledger.begin(begun_rows)
+        chunks = [parcels[start : start + self._chunk] for start in range(0, len(parcels), self._chunk)]
+        changes: dict[int, Sequence[Change]] = {}
+        unsettled = list(silent)
+        writing: list[asyncio.Task[None]] = []
+        try:
+            beginning = self._begun(chunks, 0, writing)
+            for number, chunk in enumerate(chunks):
+                await beginning
+                beginning = self._begun(chunks, number + 1, writing)
+                judged = await self._sent_and_judged(chunk, deadline)
+                changes |= judged
+                unsettled += [change for some in judged.values() for change in some]
+                writing.append(asyncio.create_task(self._ledger.settle(unsettled)))
+                unsettled = []
+            if unsettled:
+                await self._ledger.settle(unsettled)
+        finally:
+            ended = await asyncio.gather(*writing, return_exceptions=True)  # what was sent is written down, whatever else failed
+        for end in ended:
+            if end is not None:
+                raise end
+        return changes
+
+    def _begun(self, chunks: Sequence[Sequence[Parcel]], number: int, writing: list[asyncio.Task[None]]) -> Awaitable[None]:
+        """Let the ledger know, beside what goes on, who is asked in chunk *number*, if there is one."""
+        parcels = chunks[number] if number < len(chunks) else ()
+        rows = [begun(_on_its_way(row), parcel.road.channel, parcel.letter.id) for parcel in parcels for row in parcel.rows]
+        lease = self._clock.now() + LEASE
+        taken_along = [(row, taken_up(row, lease)) for parcel in parcels for row in parcel.rows if row.state == "deferred"]
+        writing.append(asyncio.create_task(self._begin(taken_along, rows)))
+        return writing[-1]
+
+    async def _begin(self, taken_along: Sequence[Change], rows: Sequence[Row]) -> None:
+        if taken_along:
+            await self._ledger.take_up(taken_along)
+        if rows:
+            await self._ledger.begin(rows)
+
+    async def _sent_and_judged(self, parcels: Sequence[Parcel], deadline: float) -> dict[int, Sequence[Change]]:
         deliveries = await self._sent(parcels, deadline)
         now = self._clock.now()
         return {
@@ -177,6 +221,7 @@ def verdict_of(
         channel=None if taken is None else taken.channel,
         message_id=None if parcel is None else parcel.message.message_id,
         contact_of=None if taken is None else taken.contact_of,
+        contact_at=None if taken is None else taken.contact_at,
     )
 
 
