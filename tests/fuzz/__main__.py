@@ -11,14 +11,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import atheris
+import orjson
 
 with atheris.instrument_imports(include=["services.ingest", "email", "jmespath", "html_text", "stdnum"]):
     from services.common.outcome import Drop, Emit, Reject
@@ -32,6 +35,8 @@ from tests.payloads import payloads
 
 _HANG_SECONDS = 60
 _GROWTH_MIB = 200
+_BLIND = 0.2
+"""The share of JSON inputs whose bytes are changed blindly."""
 _SETTLED = 20_000
 """Inputs after which memory has to stay as it is."""
 _EVERYTHING = TextSpec(mask=["email", "phone", "card", "iban", "ip"], phone_region="DE", split="lists")
@@ -89,6 +94,38 @@ def _front(memory: FakeMemory) -> Front:
     return Front(memory, channels=Channels(version=1, channels=[*demo, *told]))
 
 
+def mutated(data: bytes, most: int, seed: int) -> bytes:
+    """Return *data* with one text or number in it changed, where it holds JSON; else, and now and then, with any of its bytes changed.
+
+    What is no JSON any more is refused before much of an adapter has seen it.
+    """
+    dice = random.Random(seed)
+    try:
+        value = orjson.loads(data[1:])
+    except orjson.JSONDecodeError:
+        value = None
+    places = list(_leaves(value))
+    if not places or dice.random() < _BLIND:
+        return bytes(atheris.Mutate(data, most))
+    inside, key = dice.choice(places)
+    leaf = inside[key]
+    if isinstance(leaf, str):
+        inside[key] = atheris.Mutate(leaf.encode(), len(leaf) + 64).decode("utf-8", "replace")
+    else:
+        inside[key] = dice.choice((None, True, -1, 2**53, 0.5, [], {}, "", [leaf], {"text": leaf}))
+    made = data[:1] + orjson.dumps(value)
+    return made if len(made) <= most else bytes(atheris.Mutate(data, most))
+
+
+def _leaves(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield (object or array, name or place) of everything in *value* that holds nothing else."""
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        if isinstance(inner, dict | list) and inner:
+            yield from _leaves(inner)
+        else:
+            yield value, key
+
+
 def seed(folder: Path, topics: list[str]) -> None:
     """Lay one good input of every adapter into *folder*."""
     examples: list[tuple[str, Any]] = [(f"feedback.raw.{name}", value) for name, value in payloads()] + list(GOOD)
@@ -109,7 +146,7 @@ def main() -> None:
     seed(corpus, target.topics)
     options = [f"-seed={given.seed}", f"-timeout={_HANG_SECONDS}", "-max_len=8192", "-rss_limit_mb=2048", "-print_final_stats=1"]
     sys.stderr.write(f"corpus in {corpus}\n")
-    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={corpus}/", str(corpus)], target)
+    atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={corpus}/", str(corpus)], target, custom_mutator=mutated)
     atheris.Fuzz()
 
 
