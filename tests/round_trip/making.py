@@ -158,11 +158,11 @@ def _calls(piece: Piece) -> Iterator[Any]:
 
 
 def _canonical(piece: Piece) -> Iterator[Any]:
-    said: dict[str, Any] = {"id": f"f{piece.number}", "workspace": "lumora", "board": piece.dice.choice(("product", "api"))}
+    said: dict[str, Any] = {"id": f"f{piece.number}", "workspace": "lumora", "board": ("product", "api")[piece.number % 2]}
     said |= {"occurred_at": _iso(piece.at), "author": _named(piece.person(), crm="crm_id"), "channel": "forum"}
     thread = piece.earlier()
-    if thread is not None:
-        said["thread"] = f"f{thread}"
+    if thread is not None:  # on its board
+        said["thread"] = f"f{thread - thread % 2 + piece.number % 2}"
     for revision in range(1 + len(piece.edits())):
         yield said | {"text": piece.wish(), "revision": revision}
     if piece.removal() is not None:
