@@ -1,14 +1,15 @@
 """Measures how well dedup's own decisions gather the texts of labelled boards, beside other ways of clustering them.
 
     python -m bench.dedup_quality FILE... [--answers N] [--seeds 3] [--json] [--vectors FOLDER] [--baselines]
-                                          [--leave-one-out [--fit-also FILE]...]
+                                          [--leave-one-out [--fit-also FILE]...] [--precision P]...
 
 Each board is decided text by text in a seeded shuffle, past only, and judged as it stands after the last text. With ``--answers N`` a
 moderator, who knows the labels, looks in N times, evenly spread over the stream, and answers the question on top of the board's list:
 yes where most texts of both ideas have one label. FILE holds one JSON object a line: ``id``, ``text``, ``label``.
 
 With ``--leave-one-out`` each board is calibrated by coefficients that were fitted to the others (``bench.dedup_fit``; needs scikit-learn):
-what a board has to expect that nobody has seen. ``--fit-also`` names boards that are fitted to and not judged.
+what a board has to expect that nobody has seen. ``--fit-also`` names boards that are fitted to and not judged. With ``--precision`` boards
+are judged, too, whose owners ask for that share of right joins ("false" is what is left of it).
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from services.common.settings import load_settings
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Calibration, Coefficients
 from services.dedup.domain.decide import decide
+from services.dedup.domain.policy import BALANCED, Policy
 from services.dedup.domain.questions import questions
 from services.dedup.offline import open_encoder
 from services.dedup.settings import DedupSettings
@@ -55,6 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ways["agglomerative, centred, the board's best threshold"] = _agglomerative
     for answers in dict.fromkeys([0, asked.answers]):
         ways[f"dedup, {answers} answers" if answers else "dedup"] = partial(_dedup, answers=answers)
+    for precision in asked.precision:
+        ways[f"dedup, precision {precision}"] = partial(_dedup, policy=Policy(precision))
     found: dict[str, dict[str, Quality]] = {way: {} for way in ways}
     boards = {file: read_board(file) for file in [*asked.files, *asked.fit_also]}
     vectors = {file: encoded(items, encoder, asked.vectors) for file, items in boards.items()}
@@ -80,6 +84,7 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--vectors", type=Path, help="keep and reuse the vectors of each board here")
     parser.add_argument("--leave-one-out", action="store_true", help="calibrate each board by what fits the others")
     parser.add_argument("--fit-also", type=Path, action="append", default=[], metavar="FILE", help="fit to this board, too")
+    parser.add_argument("--precision", type=float, action="append", default=[], metavar="P", help="of a board's owner")
     parser.add_argument("--baselines", action="store_true", help="also batch clustering with an oracle's threshold; needs scikit-learn")
     return parser.parse_args(arguments)
 
@@ -98,13 +103,15 @@ def _left_out(boards: Mapping[Path, Sequence[Text]], vectors: Mapping[Path, Vect
     return {file: fitted([cut for other in boards if other != file for cut in cuts[other]]) for file in boards}
 
 
-def _dedup(items: Sequence[Text], vectors: Vectors, by: Coefficients | None, answers: int) -> Quality:
-    return _judge(items, gathered(items, vectors, by, answers))
+def _dedup(items: Sequence[Text], vectors: Vectors, by: Coefficients | None, answers: int = 0, policy: Policy = BALANCED) -> Quality:
+    return _judge(items, gathered(items, vectors, by, answers, policy))
 
 
-def gathered(items: Sequence[Text], vectors: Vectors, by: Coefficients | None = None, answers: int = 0) -> list[str]:
+def gathered(
+    items: Sequence[Text], vectors: Vectors, by: Coefficients | None = None, answers: int = 0, policy: Policy = BALANCED
+) -> list[str]:
     """Return the idea of each of *items*, once all of them are decided in their order; see ``main`` for *answers*."""
-    board = Board(_WORKSPACE, _BOARD, len(next(iter(vectors.values()))))
+    board = Board(_WORKSPACE, _BOARD, len(next(iter(vectors.values()))), policy)
     board.calibration = Calibration(by)
     moderator = _Moderator(board, {_feedback(item.id): item.label for item in items})
     for place, item in enumerate(items):

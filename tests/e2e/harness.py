@@ -111,6 +111,19 @@ class StackProcess:
             yield cluster, tail
 
 
+def groundswell(stack: StackProcess, *arguments: object) -> str:
+    """Run a command beside the stack and return what it printed."""
+    command = [sys.executable, "-m", "services.console", *map(str, arguments)]
+    environment = {
+        **os.environ,
+        "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": stack.state.bootstrap_servers,
+        "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
+    }
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 async def quiet(cluster: Cluster, tail: Tail) -> None:
     """Wait until every service has acknowledged all that it reads; *tail* has read everything then."""
     deadline = time.monotonic() + _QUIET_SECONDS

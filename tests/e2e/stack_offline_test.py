@@ -4,32 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from services.console.board import Links
-from tests.e2e.harness import StackProcess, decisions, enriched, ideas, quiet, texts_of_sample
+from tests.e2e.harness import StackProcess, decisions, enriched, groundswell, ideas, quiet, texts_of_sample
 
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 DATA = Path(os.environ.get("GROUNDSWELL_DATA", Path(__file__).resolve().parents[2].parent / "shared" / "data"))
-
-
-def groundswell(stack: StackProcess, *arguments: object) -> str:
-    """Run a command beside the stack and return what it printed."""
-    command = [sys.executable, "-m", "services.console", *map(str, arguments)]
-    environment = {
-        **os.environ,
-        "GROUNDSWELL_KAFKA_BOOTSTRAP_SERVERS": stack.state.bootstrap_servers,
-        "GROUNDSWELL_KAFKA_IDEMPOTENCE": "false",
-    }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 async def service_labels(stack: StackProcess, workspace: str, file: Path) -> dict[str, str]:

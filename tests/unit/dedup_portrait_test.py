@@ -114,3 +114,15 @@ def test_a_kept_trend_is_that_of_a_recount(weeks: tuple[int, ...]) -> None:
         kept.add(f"p{place % 4}", _WEEK * week)
         latest = max(weeks[: place + 1])
         assert kept.trend(latest) == fresh.trend(latest)
+
+
+def test_an_idea_that_has_a_text_again_is_quoted_again(stage: _Stage) -> None:
+    for place in (4, 5):
+        stage.order("move", feedback_id=f"{WORKSPACE}:feedback:{place}", idea_id=idea_name(1))
+    assert stage.board.ideas[idea_name(4)].portrait == Portrait("", (), 0)
+
+    moved = stage.order("move", feedback_id=f"{WORKSPACE}:feedback:4", idea_id=idea_name(4))
+
+    again = next(idea for idea in moved if idea.idea_id == idea_name(4))
+    assert (again.quote, again.mentions) == ("export to pdf please", 1)
+    assert again.keywords

@@ -36,8 +36,10 @@ class Portrait:
 
 
 def is_due(portrait: Portrait | None, mentions: int) -> bool:
-    """Tell whether an idea of so many *mentions* has grown out of *portrait*."""
-    return portrait is None or (portrait.mentions != mentions and _rung(portrait.mentions) != _rung(mentions))
+    """Tell whether an idea of so many *mentions* has grown out of *portrait*, or has texts again where it had none."""
+    if portrait is None:
+        return True
+    return portrait.mentions != mentions and (not portrait.quote or _rung(portrait.mentions) != _rung(mentions))
 
 
 class Vocabulary:

@@ -36,13 +36,16 @@ class Wordings:
 
     def add(self, key: bytes, row: int, feedback_id: str, text: str) -> None:
         """Let *feedback_id* say *text*, whose key is *key*, at *row*."""
-        rows = self._rows.setdefault(key, [])
-        if row in rows:
+        said_by = self._feedback.get(row)
+        if said_by is None:
+            self._rows.setdefault(key, []).append(row)
+            self._keys[row], self._texts[row], self._feedback[row] = key, text, {feedback_id: None}
+            return
+        said_by[feedback_id] = None
+        rows = self._rows[key]
+        if rows[-1] != row:
             rows.remove(row)
-        rows.append(row)
-        self._keys[row] = key
-        self._texts.setdefault(row, text)
-        self._feedback.setdefault(row, {})[feedback_id] = None
+            rows.append(row)
 
     def remove(self, row: int, feedback_id: str) -> bool:
         """Let *feedback_id* say it no longer; tell whether the row lives on."""
