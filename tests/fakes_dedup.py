@@ -65,12 +65,25 @@ class MemoryBoardLog:
 
     def __init__(self) -> None:
         self.rows: dict[str, list[tuple[bytes, bytes | None]]] = {}
-        self._model: str | None = None
+        self.facts: dict[str, str] = {}
 
     async def adopt_model(self, model: str) -> str:
         """Record *model* unless one is recorded; return the recorded one."""
-        self._model = self._model or model
-        return self._model
+        return self.facts.setdefault("model", model)
+
+    async def noted(self, fact: str) -> str | None:
+        """Return what was noted of the whole store as *fact*."""
+        return self.facts.get(fact)
+
+    async def note(self, fact: str, value: str | None) -> None:
+        """Note *value* as *fact*, or nothing."""
+        self.facts.pop(fact, None)
+        if value is not None:
+            self.facts[fact] = value
+
+    async def boards(self) -> Mapping[str, int]:
+        """Return the last position of every board."""
+        return {board: len(rows) for board, rows in self.rows.items() if rows}
 
     async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the entries of *board* beyond *after* in order, at most *limit*."""

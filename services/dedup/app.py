@@ -26,6 +26,7 @@ from services.dedup.definition import load_boards
 from services.dedup.handler import DedupHandler
 from services.dedup.ports import BoardLog, SaidLog
 from services.dedup.recalling import DecisionRecall
+from services.dedup.reembedding import UNDER_WAY
 from services.dedup.settings import DedupSettings
 
 NAME = "dedup"
@@ -46,7 +47,7 @@ def wire_with(settings: DedupSettings) -> Wire:
         encoding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
         try:
             encoder = await asyncio.get_running_loop().run_in_executor(thread, open_encoder, settings)
-            async with open_store(settings, NAME, schema=SCHEMA, sqlite=_sqlite, mongo=_mongo) as store:
+            async with open_store(settings, NAME, schema=SCHEMA, sqlite=sqlite_logs, mongo=mongo_logs) as store:
                 logs = store.port
                 await logs.prepare()
                 await check_model(logs.boards, encoder.model)
@@ -73,7 +74,7 @@ def wire_with(settings: DedupSettings) -> Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class _Logs:
+class Logs:
     """What dedup keeps."""
 
     boards: BoardLog
@@ -81,16 +82,19 @@ class _Logs:
     prepare: Callable[[], Awaitable[None]]
 
 
-def _sqlite(database: Database) -> _Logs:
+def sqlite_logs(database: Database) -> Logs:
+    """Return what dedup keeps in a file."""
+
     async def prepare() -> None:
         """Do nothing: the file is made with its indexes."""
 
-    return _Logs(SqliteBoardLog(database), SqliteSaidLog(database), prepare)
+    return Logs(SqliteBoardLog(database), SqliteSaidLog(database), prepare)
 
 
-def _mongo(store: MongoStore) -> _Logs:
+def mongo_logs(store: MongoStore) -> Logs:
+    """Return what dedup keeps in a MongoDB."""
     said = MongoSaidLog(store)
-    return _Logs(MongoBoardLog(store), said, said.prepare)
+    return Logs(MongoBoardLog(store), said, said.prepare)
 
 
 async def check_model(log: BoardLog, model: str) -> None:
@@ -100,8 +104,11 @@ async def check_model(log: BoardLog, model: str) -> None:
         ConfigurationError: It holds another model's: the two cannot be compared.
         TransientError: The store does not answer.
     """
+    if await log.noted(UNDER_WAY) is not None:
+        raise ConfigurationError("the store is being given another model's vectors: run python -m services.dedup.reembed to its end first")
     recorded = await log.adopt_model(model)
     if recorded != model:
         raise ConfigurationError(
-            f"GROUNDSWELL_MODEL: the store holds vectors of {recorded}, not of {model}; set it back, or start with a store of its own"
+            f"GROUNDSWELL_MODEL: the store holds vectors of {recorded}, not of {model}; set it back, or "
+            "run python -m services.dedup.reembed"
         )

@@ -38,6 +38,15 @@ class BoardLog(Protocol):
         Repeating the call changes nothing.
         """
 
+    async def noted(self, fact: str) -> str | None:
+        """Return what was noted of the whole store as *fact*."""
+
+    async def note(self, fact: str, value: str | None) -> None:
+        """Note *value* as *fact*, or nothing; durable when this returns. Repeating the call changes nothing."""
+
+    async def boards(self) -> Mapping[str, int]:
+        """Return the last position of every board."""
+
     async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the entries of *board* (``workspace/board``) beyond position *after* in order, at most *limit*."""
 

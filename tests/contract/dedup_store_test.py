@@ -142,6 +142,28 @@ async def test_the_first_model_stays(log: BoardLog) -> None:
     assert await log.adopt_model("two") == "one"
 
 
+async def test_what_is_noted_is_kept_until_it_is_noted_otherwise(log: BoardLog) -> None:
+    assert await log.noted("reembedding") is None
+    await log.note("reembedding", "half")
+    await log.note("reembedding", "done")
+    assert await log.noted("reembedding") == "done"
+    await log.note("reembedding", None)
+    await log.note("reembedding", None)
+    assert await log.noted("reembedding") is None
+
+    await log.adopt_model("one")
+    assert await log.noted("model") == "one"
+    await log.note("model", "two")
+    assert await log.adopt_model("one") == "two"
+
+
+async def test_boards_are_listed_with_their_ends(log: BoardLog) -> None:
+    assert await log.boards() == {}
+    await log.append([_entry(1), _entry(2), _entry(1, board="lumora/a")])
+
+    assert await log.boards() == {"lumora/product": 2, "lumora/a": 1}
+
+
 @pytest.fixture(params=KINDS)
 async def said(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SaidLog]:
     """Nothing said yet."""

@@ -36,6 +36,28 @@ class MongoBoardLog:
                 return str(fact["value"]) if fact else model
         return model
 
+    async def noted(self, fact: str) -> str | None:
+        """Return what was noted of the whole store as *fact*."""
+        async with mongo_errors():
+            found = await self._facts.find_one({"_id": fact})
+        return None if found is None else str(found["value"])
+
+    async def note(self, fact: str, value: str | None) -> None:
+        """Note *value* as *fact*, or nothing."""
+        async with mongo_errors():
+            if value is None:
+                await self._facts.delete_one({"_id": fact})
+            else:
+                await self._facts.replace_one({"_id": fact}, {"_id": fact, "value": value}, upsert=True)
+
+    async def boards(self) -> Mapping[str, int]:
+        """Return the last position of every board; goes through the whole log."""
+        found: dict[str, int] = {}
+        async with mongo_errors():
+            async for document in self._log.find({}, {"board": 1, "position": 1}):
+                found[document["board"]] = max(found.get(document["board"], 0), document["position"])
+        return found
+
     async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the entries of *board* beyond *after* in order, at most *limit*."""
         async with mongo_errors():

@@ -41,6 +41,23 @@ class SqliteBoardLog:
 
         return await self._database.write(adopt)
 
+    async def noted(self, fact: str) -> str | None:
+        """Return what was noted of the whole store as *fact*."""
+        row = await self._database.read(lambda c: c.execute("SELECT value FROM facts WHERE name = ?", (fact,)).fetchone())
+        return None if row is None else str(row[0])
+
+    async def note(self, fact: str, value: str | None) -> None:
+        """Note *value* as *fact*, or nothing."""
+        if value is None:
+            await self._database.write(lambda c: c.execute("DELETE FROM facts WHERE name = ?", (fact,)))
+        else:
+            await self._database.write(lambda c: c.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (fact, value)))
+
+    async def boards(self) -> Mapping[str, int]:
+        """Return the last position of every board."""
+        query = "SELECT board, max(position) FROM board_log GROUP BY board"
+        return dict(await self._database.read(lambda c: c.execute(query).fetchall()))
+
     async def load(self, board: str, *, after: int, limit: int) -> Sequence[Entry]:
         """Return the entries of *board* beyond *after* in order, at most *limit*."""
         query = "SELECT position, body, vector FROM board_log WHERE board = ? AND position > ? ORDER BY position LIMIT ?"
