@@ -137,7 +137,7 @@ class Worker:
             await self._waiting(lambda: self._complete_store(wiring, group, topics, sink))
             await self._waiting(lambda: source.start(loop.on_assigned, lambda: self._revoke(loop)))
             self._source, self._loop = source, loop
-            _spare_collector()
+            spare_collector()
             log.info("started", topics=topics)
             await self._steps(loop, wiring.tick)
             await loop.on_revoked()  # who ends on purpose leaves nothing behind for the next one to suspect
@@ -256,7 +256,7 @@ class Worker:
         return self._source is not None and bool(self._source.assigned())
 
 
-def _spare_collector() -> None:
+def spare_collector() -> None:
     """Let Python look for reference cycles seldom: it would walk through every batch several times while it is alive.
 
     Records, events and outputs form no cycles; they go when the batch goes. What was made until now, models included, stays anyhow.

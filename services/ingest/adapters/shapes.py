@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from services.common.events.base import maker
 from services.ingest.domain.rows import Entry, Link, Person
+
+_PERSON = maker(Person)
 
 
 def entry_to_plain(entry: Entry) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def person_to_plain(person: Person) -> dict[str, Any]:
 
 def person_of(person_id: str, version: int, plain: dict[str, Any]) -> Person:
     """Return what ``person_to_plain`` was given."""
-    return Person(
+    return _PERSON(
         person_id=person_id,
         version=version,
         boards=frozenset(plain["boards"]),

@@ -15,9 +15,8 @@ import comrak
 
 from services.ingest.domain.texts.markup import html_to_text
 
-_MARK = re.compile(
-    r"[*_`#\[\]<>~|\\&]|^ {0,3}(?:[-+]|\d{1,9}[.)])(?: |$)|^(?: {4}|\t)|^ {0,3}(?:=+|-+) *$|  $|https?:|www\.|@", re.MULTILINE
-)
+_MARK = re.compile(r"[*_`#\[\]<>~|\\&@]")
+_MARKED_LINE = re.compile(r"^ {0,3}(?:[-+]|\d{1,9}[.)])(?: |$)|^(?: {4}|\t)|^ {0,3}(?:=+|-+) *$|  $|https?:|www\.", re.MULTILINE)
 _COMMENT = re.compile(r"<!--(?:(?!-->).)*(?:-->|\Z)", re.DOTALL)
 _OMITTED = "<!-- raw HTML omitted -->"
 
@@ -43,7 +42,7 @@ def markdown_to_text(text: str) -> str:
     Raises:
         MalformedRecord: It is nested deeper than 256 levels.
     """
-    if _MARK.search(text) is None:
+    if _MARK.search(text) is None and _MARKED_LINE.search(text) is None:
         return text
     rendered = comrak.render_markdown(_COMMENT.sub("", text) if "<!--" in text else text, extension_options=_extensions())
     seen = read_rendered(rendered)
@@ -56,48 +55,36 @@ def read_rendered(rendered: str) -> str | None:
         rendered = rendered.replace(_OMITTED, "")
     if _ODD.search(rendered) is not None:
         return None
+    chunks: list[str] = []
+    stands, last, depth, links = _BLANK_LINE, "", 0, 0  # behind a new line, a blank one, or, as 0, behind the character *last*
     pieces = _TAG.split(rendered)
-    reader, depth, links = _Reader(), 0, 0
-    for place in range(1, len(pieces), 3):
-        end, tag, text = pieces[place : place + 3]
-        if tag not in _WITHOUT_END:
-            depth += -1 if end else 1
-        if tag == "a":
-            links += -1 if end else 1
+    for end, tag, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
+        step = 0 if tag in _WITHOUT_END else -1 if end else 1
+        depth += step
+        links += step if tag == "a" else 0
         if depth > _DEEPEST or links > 1:
             return None
-        reader.tag(tag)
-        reader.text(f"- {text.lstrip()}" if tag == "li" and not end else text)
-    return "".join(reader.chunks).strip()
+        lines = _BREAKS.get(tag, 0)
+        if lines > stands:
+            chunks.append("\n" * (lines - stands))
+            stands = lines
+        shown, text_end = _shown(f"- {text.lstrip()}" if tag == "li" and not end else text)
+        if shown:
+            # A tag parts words, unless punctuation follows, as html_text has it.
+            if not stands and (last.isspace() or (last != "(" and shown[0] not in _CLOSING)):
+                chunks.append(" ")
+            chunks.append(shown)
+            stands, last = 0, text_end
+    return "".join(chunks).strip()
 
 
-class _Reader:
-    """Puts text together as html_text does: a tag parts words, unless punctuation follows; blocks stand on lines of their own."""
-
-    def __init__(self) -> None:
-        self.chunks: list[str] = []
-        self._stands = _BLANK_LINE
-        """Behind a new line, a blank one, or, as 0, behind *_last*."""
-        self._last = ""
-
-    def tag(self, name: str) -> None:
-        """Begin or end an element."""
-        lines = _BREAKS.get(name, 0)
-        if lines > self._stands:
-            self.chunks.append("\n" * (lines - self._stands))
-            self._stands = lines
-
-    def text(self, escaped: str) -> None:
-        """Add what lies between two tags."""
-        words = escaped.split()
-        if not words:
-            return
-        text = html.unescape(escaped) if "&" in escaped else escaped
-        shown = " ".join(words if text is escaped else text.split())
-        if not self._stands and (self._last.isspace() or (self._last != "(" and shown[0] not in _CLOSING)):
-            self.chunks.append(" ")
-        self.chunks.append(shown)
-        self._stands, self._last = 0, text[-1]
+def _shown(text: str) -> tuple[str, str]:
+    """Return the words of *text*, as it stands between two tags, and its last character, be it a blank; nothing of mere blanks."""
+    if text == "\n" or not text:
+        return "", ""
+    if "&" in text:
+        text = html.unescape(text)
+    return " ".join(text.split()), text[-1]
 
 
 @functools.cache
