@@ -26,7 +26,9 @@ def is_slug(name: str) -> bool:
 
 def make_id(workspace: str, kind: str, *parts: str) -> str:
     """Return ``workspace:kind:digest`` of *parts*; parts are kept apart, so ("ab", "c") and ("a", "bc") differ."""
-    return f"{workspace}:{kind}:{_base32(_digest(workspace, kind, *parts).digest())}"
+    said = "".join([f"{len(part)}\x1f{part}" for part in (workspace, kind, *parts)])
+    digest = hashlib.blake2b(said.encode(), digest_size=_DIGEST_BYTES) if said.isascii() else _digest(workspace, kind, *parts)
+    return f"{workspace}:{kind}:{_base32(digest.digest())}"
 
 
 def _digest(*parts: str) -> hashlib.blake2b:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 
 import pytest
 from aiokafka.partitioner import murmur2
@@ -28,6 +29,14 @@ _RECORD = Record("feedback.raw", 3, 17, 0, b"\xff key", b"\x00 bytes", (("trace"
 @given(digest=st.binary(min_size=15, max_size=15))
 def test_ids_are_in_base_32_as_the_standard_has_it(digest: bytes) -> None:
     assert ids._base32(digest) == base64.b32encode(digest).decode().lower()
+
+
+@given(parts=st.lists(st.text() | st.text("ab\x1f0123456789"), max_size=4))
+def test_ids_of_ascii_and_of_other_texts_are_made_by_one_rule(parts: list[str]) -> None:
+    encoded = [part.encode("utf-8", "surrogatepass") for part in ("w", "kind", *parts)]
+    said = b"".join(str(len(part)).encode() + b"\x1f" + part for part in encoded)
+    digest = hashlib.blake2b(said, digest_size=15).digest()
+    assert ids.make_id("w", "kind", *parts) == f"w:kind:{base64.b32encode(digest).decode().lower()}"
 
 
 def test_ids_stay_what_they_were() -> None:

@@ -9,9 +9,10 @@ import pytest
 
 from services.common.events import ALL_EVENTS
 from services.common.events.base import Event, maker
+from services.ingest.domain.inputs import Feedback
 
 
-@pytest.mark.parametrize("event", ALL_EVENTS)
+@pytest.mark.parametrize("event", [*ALL_EVENTS, Feedback])
 def test_what_is_made_is_what_the_constructor_makes(event: type[Event]) -> None:
     needed: dict[str, Any] = {of.name: f"a {of.name}" for of in fields(event) if of.default is MISSING}
     every = {of.name: f"a {of.name}" for of in fields(event)}

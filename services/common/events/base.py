@@ -30,7 +30,9 @@ def maker(frozen: type[E]) -> Callable[..., E]:
     the same slots that is not frozen is made instead, and becomes one.
     """
     names = [(of.name, object, field() if of.default is MISSING else field(default=of.default)) for of in fields(frozen)]  # type: ignore[arg-type]
-    twin = make_dataclass(f"Made{frozen.__name__}", names, slots=True, kw_only=True, eq=False)
+    plain: Any = make_dataclass("Plain", names, kw_only=True, eq=False)
+    body = {"__slots__": frozen.__dict__["__slots__"], "__init__": plain.__init__, "__setattr__": object.__setattr__}
+    twin = type(f"Made{frozen.__name__}", frozen.__bases__, body)
 
     def make(**values: Any) -> E:
         made: Any = twin(**values)

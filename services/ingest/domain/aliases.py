@@ -89,7 +89,7 @@ def read_author(fields: Fields, *, crm_field: str = "crm_id") -> Author:
         MalformedRecord: An address or an alias is none.
     """
     aliases: list[str] = []
-    crm = fields.identifier(crm_field) or fields.identifier("crm_id")
+    crm = fields.identifier(crm_field) or (None if crm_field == "crm_id" else fields.identifier("crm_id"))
     if crm is not None:
         aliases.append(_checked(f"crm:{crm}", crm_field))
     address = fields.text("email")
@@ -100,8 +100,9 @@ def read_author(fields: Fields, *, crm_field: str = "crm_id") -> Author:
         aliases.append(normal)
     if fields.has("alias"):
         aliases.append(_checked(fields.text("alias"), "alias"))
-    aliases.extend(_checked(alias, "aliases") for alias in fields.listed("aliases"))
-    ordered = sorted(dict.fromkeys(aliases), key=_precedence)
+    if fields.has("aliases"):
+        aliases.extend(_checked(alias, "aliases") for alias in fields.listed("aliases"))
+    ordered = aliases if len(aliases) < 2 else sorted(dict.fromkeys(aliases), key=_precedence)
     return Author(tuple(ordered), address, fields.text("name"))
 
 

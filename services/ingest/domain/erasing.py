@@ -6,7 +6,6 @@ them would have. What arrives later than the erasure is news, of a person who is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
@@ -37,20 +36,24 @@ def was_erased(ledger: Ledger, given: Input, arrival: Arrival) -> Drop | None:
     entries = ledger.subject(given.subject).entries
     if isinstance(given, Feedback) and given.deleted and entries:
         return None
-    return _GONE if any(person.erased_at >= arrival.at for person in _concerned(ledger, given, [e.person_id for e in entries])) else None
+    at, known = arrival.at, [entry.person_id for entry in entries]
+    for person in _concerned(ledger, given, known):
+        if person.erased_at >= at:
+            return _GONE
+    return None
 
 
-def _concerned(ledger: Ledger, given: Input, known: list[str | None]) -> Iterator[Person]:
+def _concerned(ledger: Ledger, given: Input, known: list[str | None]) -> list[Person]:
     author = author_of(given)
+    found = [] if author.person_id is None else [ledger.person(author.person_id)]
     for alias in author.aliases:
-        yield ledger.person(stand_in(given.workspace, alias))
+        found.append(ledger.person(stand_in(given.workspace, alias)))
         bound = ledger.binding(binding_key(given.workspace, alias))
         if bound is not None:
-            yield ledger.person(bound.person_id)
-    if author.person_id is not None:
-        yield ledger.person(author.person_id)
-    if author.is_named:
-        yield from (ledger.person(person_id) for person_id in known if person_id is not None)
+            found.append(ledger.person(bound.person_id))
+    if known and author.is_named:
+        found += [ledger.person(person_id) for person_id in known if person_id is not None]
+    return found
 
 
 def decide_erasure(ledger: Ledger, given: Erasure, arrival: Arrival) -> Verdict:

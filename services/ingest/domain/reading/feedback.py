@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.common import ids
+from services.common.events.base import maker
 from services.ingest.domain.aliases import PROVISIONAL, Author, read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
@@ -15,6 +16,7 @@ from services.ingest.domain.texts.refining import Refined, TextRules, refine
 ORIGINAL_LIMIT = 200_000
 """Characters of a whole text. One that is longer is no feedback."""
 _NOTHING = Refined("")
+_FEEDBACK = maker(Feedback)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ def read_feedback(fields: Fields, place: Place, rules: TextRules) -> Feedback | 
         agent = None  # who asked wrote it, as most do
     answers = tuple(name for name in (parent_id, agent) if name is not None)
     said = _NOTHING if text is None else refine(text, rules, language)
-    return Feedback(
+    return _FEEDBACK(
         workspace=workspace,
         source=channel,
         subject=feedback_id,
