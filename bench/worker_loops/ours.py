@@ -98,8 +98,8 @@ def _watch(meter: Meter) -> None:
     """Start the meter at the first fetch and read it after the last commit: nothing else knows of that."""
     fetch, commit = KafkaSource.fetch, KafkaSource.commit
 
-    async def first(self: KafkaSource, max_records: int) -> Sequence[Record]:
-        records = await fetch(self, max_records)
+    async def first(self: KafkaSource, max_records: int, *, hurry: bool = False) -> Sequence[Record]:
+        records = await fetch(self, max_records, hurry=hurry)
         if records:
             meter.count(0)
         return records

@@ -69,9 +69,9 @@ class Loop:
         self.last_alive = time.monotonic()
         """When the loop last showed a sign of life (monotonic seconds): a fetch, or a retry of what is in hand."""
 
-    async def step(self) -> int:
-        """Take one batch through; return how many records were acknowledged."""
-        records = await self._retry("fetch", lambda: self._source.fetch(self._batch_records), paused=False)
+    async def step(self, *, hurry: bool = False) -> int:
+        """Take one batch through; return how many records were acknowledged. In a *hurry* it does not wait for any to come."""
+        records = await self._retry("fetch", lambda: self._source.fetch(self._batch_records, hurry=hurry), paused=False)
         epoch = self._epoch  # of this very moment: nothing is awaited between the fetch and this
         async with self._busy:
             if epoch != self._epoch:

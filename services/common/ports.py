@@ -51,8 +51,8 @@ class Tick(Protocol):
 class Source(Protocol):
     """The consuming side of a broker, as a member of the service's group."""
 
-    async def fetch(self, max_records: int) -> Sequence[Record]:
-        """Return the next records, each partition's in order; empty after a short wait without any.
+    async def fetch(self, max_records: int, *, hurry: bool = False) -> Sequence[Record]:
+        """Return the next records, each partition's in order; empty after a short wait without any, almost at once in a *hurry*.
 
         At the moment of its return none of them belongs to a partition that has been revoked.
         """

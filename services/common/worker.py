@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 _COLLECT_AFTER_OBJECTS = 50_000
 """Python's own is 700; a batch of 500 records makes some 5,000 that live as long as it does."""
+_LONG_TICK_SECONDS = 0.1
+"""A tick of so long that leaves more to do is work like any other, and no reason to wait while no records come: a rollout, say."""
 _CANCEL_SECONDS = 5.0
 """A handler that was cancelled has so long to clean up."""
 
@@ -157,16 +159,16 @@ class Worker:
         )
 
     async def _steps(self, loop: Loop, tick: Tick | None) -> None:
-        next_tick = time.monotonic()
+        next_tick, is_long = time.monotonic(), False
         while not self._stopping.done():
             if tick is not None and time.monotonic() >= next_tick:
                 began = time.monotonic()
                 more = await self._take_in_hand(loop.publish_due(tick.due))
-                ended = time.monotonic()
-                pause = self._settings.tick_seconds
-                next_tick = ended + (min(pause, ended - began) if more else pause)  # records have half of the time, at least
-            else:
-                await self._take_in_hand(loop.step())
+                took, pause = time.monotonic() - began, self._settings.tick_seconds
+                is_long = bool(more) and took >= _LONG_TICK_SECONDS
+                next_tick = began + took + (min(pause, took) if more else pause)  # records have half of the time, at least
+            elif not await self._take_in_hand(loop.step(hurry=is_long)) and is_long:
+                next_tick = time.monotonic()  # but only if there are any
 
     async def _take_in_hand(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Run *work* to its end and return what it returns.

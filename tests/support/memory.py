@@ -113,7 +113,7 @@ class MemorySource:
         self._positions = {place: self._log.committed.get(place, 0) for place in self._log.partitions}
         return self.assigned()
 
-    async def fetch(self, max_records: int) -> Sequence[Record]:
+    async def fetch(self, max_records: int, *, hurry: bool = False) -> Sequence[Record]:
         """Return the next records."""
         assert not self.paused, "nothing is fetched for a paused partition"
         await asyncio.sleep(0)
