@@ -30,9 +30,13 @@ _WRITTEN_COLUMNS = (
 )  # fmt: skip
 _INSERT = f"INSERT INTO ledger ({', '.join(_WRITTEN_COLUMNS)}) VALUES ({', '.join('?' * len(_WRITTEN_COLUMNS))}) ON CONFLICT DO NOTHING"  # noqa: S608 - constants
 _SETTLE = (
-    f"UPDATE ledger SET {', '.join(f'{column} = ?' for column in _PROGRESS_COLUMNS)}, history = ? "  # noqa: S608 - constants
-    "WHERE alert_id = ? AND state = 'pending' AND attempt = ? AND wanted_sequence = coalesce(?, wanted_sequence)"
+    "UPDATE ledger SET "  # noqa: S608 - constants
+    + ", ".join(f"{column} = json_extract(new.value, '$[{place}]')" for place, column in enumerate((*_PROGRESS_COLUMNS, "history")))
+    + " FROM json_each(?) AS new WHERE alert_id = json_extract(new.value, '$[11]') AND state = 'pending' "
+    "AND attempt = json_extract(new.value, '$[12]') AND wanted_sequence = coalesce(json_extract(new.value, '$[13]'), wanted_sequence)"
 )
+"""One statement for many rows runs without the interpreter's lock, beside what is being sent; row by row it would wait for it each time.
+A new row lies there as its progress and history (0-10), the id and the old row's attempt, and what ``wanted_sequence`` must be still."""
 _REPLACE = (
     f"UPDATE ledger SET {', '.join(f'{column} = ?' for column in _PROGRESS_COLUMNS)}, history = ? "  # noqa: S608 - constants
     "WHERE alert_id = ? AND state = ? AND attempt = ?"
@@ -80,29 +84,26 @@ class SqliteLedger(SqliteTables):
     async def begin(self, rows: Sequence[Row]) -> None:
         """Mark *rows* as being tried by their channel in their letter."""
 
-        def change(connection: sqlite3.Connection) -> int:
-            query = "UPDATE ledger SET trying = 1, channel = ?, letter = ? WHERE alert_id = ? AND state = 'pending' AND attempt = ?"
-            return connection.executemany(query, [(row.channel, row.letter, row.alert_id, row.attempt) for row in rows]).rowcount
-
-        if await self._database.write(change) < len(rows):
+        query = (
+            "UPDATE ledger SET trying = 1, channel = json_extract(new.value, '$[0]'), letter = json_extract(new.value, '$[1]') "
+            "FROM json_each(?) AS new WHERE alert_id = json_extract(new.value, '$[2]') AND state = 'pending' "
+            "AND attempt = json_extract(new.value, '$[3]')"
+        )
+        marks = many((row.channel, row.letter, row.alert_id, row.attempt) for row in rows)
+        if await self._database.write(lambda connection: connection.execute(query, (marks,)).rowcount) < len(rows):
             raise Fenced("rows of the ledger were written by another worker")
 
     async def settle(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Replace each (old, new) that is still pending at the old one's attempt."""
+        written = many(_settlement(old, new) for old, new in changes)
 
-        def change(connection: sqlite3.Connection) -> list[str]:
-            missed = []
-            for old, new in changes:
-                wanted_sequence = old.wanted_sequence if new.state == "suppressed" else None
-                cursor = connection.execute(
-                    _SETTLE, (*_progress(new), orjson.dumps(history_body(new)), old.alert_id, old.attempt, wanted_sequence)
-                )
-                if not cursor.rowcount and not _is_written(connection, new):
-                    missed.append(old.alert_id)
-            return missed
+        def change(connection: sqlite3.Connection) -> int:
+            if connection.execute(_SETTLE, (written,)).rowcount == len(changes):
+                return 0
+            return sum(not _is_written(connection, new) for _, new in changes)
 
         if missed := await self._database.write(change):
-            raise Fenced(f"{len(missed)} rows of the ledger were written by another worker")
+            raise Fenced(f"{missed} rows of the ledger were written by another worker")
 
     async def lanes(self, partitions: Collection[int], now: Micros) -> Sequence[str]:
         """Return the lanes that have rows due at *now*: a step of the index a lane, however many rows wait in one."""
@@ -184,6 +185,11 @@ def _progress(row: Row) -> tuple[Any, ...]:
         row.state, row.attempt, row.due_at, row.trying, row.failures, row.first_failed_at,
         row.channel, row.letter, " ".join(row.failed_channels), row.doubted,
     )  # fmt: skip
+
+
+def _settlement(old: Row, new: Row) -> tuple[Any, ...]:
+    wanted_sequence = old.wanted_sequence if new.state == "suppressed" else None
+    return (*_progress(new), orjson.dumps(history_body(new)).decode(), old.alert_id, old.attempt, wanted_sequence)
 
 
 def _replacement(old: Row, new: Row) -> tuple[Any, ...]:
