@@ -20,8 +20,6 @@ _TRANSIENT = ("database is locked", "disk I/O error", "database or disk is full"
 
 _CACHE_KIB = 32 * 1024
 """Keys of ours are hashes, so that each insert goes to another page of an index: with SQLite's own 2 MiB most are read again each time."""
-_CHECKPOINT_PAGES = 4_000
-"""16 MiB of write-ahead log, four times SQLite's own: a page that many batches touch is copied to the file once for all of them."""
 
 
 class Database:
@@ -105,7 +103,6 @@ class Database:
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
-        connection.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         connection.execute("PRAGMA secure_delete=ON")  # what is erased must not be left in free pages
         connection.executescript(self._schema)
         connection.executescript(_COMMON_SCHEMA)
