@@ -15,6 +15,8 @@ _READ = 2_000
 """Characters that are looked at: VADER's cost grows with them, and the tone is set by then."""
 _LEAST_SHARE = 0.15
 _LEAST_WORDS = 2
+_REMEMBERED = 64
+"""Characters: what is longer is no word that comes again, and would only fill memory."""
 _BEFORE, _BEHIND = 3, 3
 """So many words before a word of the lexicon, and behind its beginning, decide what it counts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
@@ -41,7 +43,7 @@ _FOREIGN = frozenset(_FOREIGN_TEXT.split()) - _ENGLISH
 def sentiment(text: str, language: str | None) -> float | None:
     """Return how *text* sounds, -1 (against) to 1 (in favour); None where it is not English, as far as *language* or its words tell."""
     shown = text[:_READ].strip()
-    tokens = [_token(word) for word in shown.split()]
+    tokens = [_token(word) if len(word) <= _REMEMBERED else _token.__wrapped__(word) for word in shown.split()]
     if not tokens or not _is_english(tokens, language):
         return None
     analyser = _analyser()
@@ -65,7 +67,7 @@ class _Token(NamedTuple):
     foreign: int
 
 
-@lru_cache(maxsize=65_536)
+@lru_cache(maxsize=16_384)
 def _token(word: str) -> _Token:
     analyser = _analyser()
     shown = analyser.shown(word)
