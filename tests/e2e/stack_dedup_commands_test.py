@@ -62,12 +62,10 @@ async def test_commands_are_undone_in_any_order_and_leave_nothing(stack: StackPr
     assert dark != _holding(during, "export")
     assert dark == _holding(during, "login")
 
-    for command in (merged, joined, split):
-        _command(stack, "undo", command)
+    taken_back, *_ = [_command(stack, "undo", command) for command in (merged, joined, split)]
     assert before == await _ideas(stack)
 
-    undone = _command(stack, "undo", merged)
-    assert export not in await _ideas(stack)
+    again = _command(stack, "undo", taken_back)
     assert dark == _holding(await _ideas(stack), "export")
-    _command(stack, "undo", undone)
+    _command(stack, "undo", again)
     assert before == await _ideas(stack)
