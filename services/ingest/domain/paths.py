@@ -15,6 +15,8 @@ from services.ingest.domain.functions import BINARY, UNARY, call_function
 
 Search: TypeAlias = Callable[[Any], Any]
 Node: TypeAlias = Mapping[str, Any]
+_NUMBERS = (int, float)
+"""Zero is true."""
 
 
 def compile_path(expression: str) -> Search:
@@ -82,13 +84,35 @@ def _plain_chain(names: tuple[str, ...]) -> Search:
 
 
 def _or(node: Node) -> Search:
-    left, right = map(_compiled, node["children"])
-    return lambda body: right(body) if _is_false(found := left(body)) else found
+    *earlier, last = [_compiled(child) for child in _operands(node)]
+
+    def search(body: Any) -> Any:
+        for alternative in earlier:
+            found = alternative(body)
+            if found or type(found) in _NUMBERS:
+                return found
+        return last(body)
+
+    return search
 
 
 def _and(node: Node) -> Search:
-    left, right = map(_compiled, node["children"])
-    return lambda body: found if _is_false(found := left(body)) else right(body)
+    *earlier, last = [_compiled(child) for child in _operands(node)]
+
+    def search(body: Any) -> Any:
+        for condition in earlier:
+            found = condition(body)
+            if not found and type(found) not in _NUMBERS:
+                return found
+        return last(body)
+
+    return search
+
+
+def _operands(node: Node) -> list[Node]:
+    """Return what a chain of one operator joins: ``a || b || c`` is ``(a || b) || c`` to the parser."""
+    left, right = node["children"]
+    return [*(_operands(left) if left["type"] == node["type"] else [left]), right]
 
 
 def _not(node: Node) -> Search:
@@ -156,7 +180,7 @@ def _itself(_: Node) -> Search:
 
 
 def _is_false(value: Any) -> bool:
-    return not value and (type(value) not in (int, float))  # zero is true
+    return not value and type(value) not in _NUMBERS
 
 
 _MAKERS: Mapping[str, Callable[[Node], Search]] = {

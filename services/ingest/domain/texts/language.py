@@ -54,7 +54,7 @@ class _Model:
         scores = np.log1p(counts, out=counts) @ self.weights.take(list(visits), axis=0)
         scores += self.priors
         scores *= 1.0 / math.sqrt(len(encoded))
-        scores -= scores.max()
+        scores -= scores[scores.argmax()]
         np.exp(scores, out=scores)
         total = scores.sum()
         for first, other in self.again:
