@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import gc
 import os
 import resource
 import subprocess
@@ -175,6 +176,9 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.serve:
         _serve(arguments.serve)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 10, 10)  # as a worker sets it
     wanted = [name for name in _ALL if getattr(arguments, name.replace("-", "_"))] or _ALL
     return 0 if asyncio.run(_measured(wanted, arguments.alerts, arguments.people)) else 1
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from services.common.clock import Clock
 from services.common.codec import Codec
+from services.common.events import Alert
 from services.common.records import Output
 from services.notifier.domain.ledger import taken_up
 from services.notifier.domain.row import Row
@@ -48,4 +49,8 @@ class DueRows:
             rows += await self._ledger.due(partitions, now, lane, room) if room > 0 else ()
         changes = [(row, taken_up(row, now + LEASE)) for row in rows]
         await self._ledger.take_up(changes)
-        return [self._codec.output(altered(row.alert, attempt=row.attempt)) for _, row in changes]
+        return [self._codec.output(_attempted(row)) for _, row in changes]
+
+
+def _attempted(row: Row) -> Alert:
+    return row.alert if row.alert.attempt == row.attempt else altered(row.alert, attempt=row.attempt)
