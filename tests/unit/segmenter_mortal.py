@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import defaultdict
 from collections.abc import AsyncIterator
 
 from services.common.events import Account, EnrichedFeedback, IdeaDemand, PersonSegments, SegmentTransition
@@ -97,18 +98,20 @@ class Mortal(Segmenter):
             assert row.enrichment_version == 1 or (row.feedback_id, row.enrichment_version - 1) in rows
         changes: dict[str, SegmentTransition] = {}
         where: dict[tuple[str, str], str] = {}
-        erased: set[str] = set()
+        left: defaultdict[tuple[str, str], dict[str, str]] = defaultdict(dict)
+        """What an erasure has left of each one's changes: a store that is lost afterwards knows of nothing else."""
         for output, change in self.outputs(SegmentTransition):
-            if change is None:  # of somebody who was erased: a store that is lost afterwards knows of no change before
-                erased.add(output.partition_key.decode())
+            if change is None:
+                for ids in left.values():
+                    ids.pop((output.key or b"").decode(), None)
                 continue
             known = changes.setdefault(change.transition_id, change)
             assert known == change
             if known is change:
-                begins_anew = change.person_id in erased and change.previous_segment is None
-                assert begins_anew or where.get((change.person_id, change.scheme)) == change.previous_segment
+                place = (change.person_id, change.scheme)
+                assert change.previous_segment in (where.get(place), next(reversed(left[place].values()), None))
                 assert change.previous_segment != change.segment
-                where[change.person_id, change.scheme] = change.segment
+                where[place] = left[place][change.transition_id] = change.segment
 
     def check_versions(self) -> None:
         """No state follows a newer one, and a newer one has another version."""
