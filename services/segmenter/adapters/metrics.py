@@ -20,7 +20,7 @@ class SegmenterMetrics:
         )
 
         self._mistyped = Counter(
-            "groundswell_segmenter_traits_mistyped",
+            "groundswell_segmenter_traits_mistyped_total",
             "Declared traits that arrived with a value of another type.",
             ["scope", "trait"],  # of those that the definition declares: a closed set
             registry=registry,
