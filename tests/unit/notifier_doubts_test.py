@@ -132,6 +132,27 @@ async def test_what_bounced_goes_to_the_next_address_unless_it_is_too_late(gone:
     assert world.row("a", "ann").state == "bounced"
 
 
+async def test_one_message_to_two_who_are_separated_before_its_word_is_out_is_said_of_both() -> None:
+    email = RecordingChannel()
+    world = World(channels=(email,), manners=Manners(channels=("email",), cap=5))
+    world.know("contact", "ann", channel="email", address="ann@email.example")
+    world.know("joined", "bob", other_person_id="ann")
+    world.link("f1", "a", "ann")
+    world.link("f2", "b", "bob")
+    world.ship("a")
+    world.ship("b", "r2")
+    await world.pump(PersonEvent.TOPIC, 10)
+    await world.pump(Decision.TOPIC, 10)
+    await world.pump(Alert.TOPIC, 1, publish=False, commit=False)
+    assert len(email.accepted) == 1
+    world.know("separated", "bob", other_person_id="ann")
+    await world.settle()
+    assert len(email.accepted) == 1
+    last = {outcome.alert_id: outcome.outcome for outcome in world.log}
+    assert last == {row.alert_id: row.state for row in world.store.ledger.values()}
+    assert set(last.values()) == {"sent"}
+
+
 async def _crowd(world: World, count: int) -> None:
     for number in range(count):
         world.know("contact", f"p{number}", channel="email", address=f"p{number}@email.example")

@@ -15,6 +15,7 @@ from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Received
 from services.notifier.domain.audience import Audience
 from services.notifier.domain.ledger import deferred, outcome_of, settled
+from services.notifier.domain.letter import letter_of
 from services.notifier.domain.pace import Limits, Pace
 from services.notifier.domain.row import HELD, TOLD, Row
 from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, about_the_same, decide
@@ -131,7 +132,7 @@ class OutboxHandler:
             for place in places:
                 received = batch[place]
                 row = desk.row(received.event)
-                outcome = self._triage(received, row, desk)
+                outcome = await self._triage(received, row, desk)
                 if outcome is not None or row is None:
                     outcomes[place] = outcome or _unknown()
                 elif (root := desk.audiences[row.alert.person_id].root) in busy:
@@ -150,13 +151,13 @@ class OutboxHandler:
         families = await families_of(self._store, {row.alert.idea_id for row in rows})
         return _Desk(everyone, families, rows)
 
-    def _triage(self, received: Received[Alert], row: Row | None, desk: _Desk) -> Outcome | None:
+    async def _triage(self, received: Received[Alert], row: Row | None, desk: _Desk) -> Outcome | None:
         """Return what becomes of a record that is not acted on, or None for one that is."""
         alert, record = received.event, received.record
         if row is None:
             return _unknown()
         if row.verdicts_since(record.origin):
-            return Emit(self._again(row, record.origin, desk))
+            return Emit(await self._again(row, record.origin, desk))
         if row.state != "pending" or row.attempt != alert.attempt:
             return Drop("repeat")
         root = desk.audiences[row.alert.person_id].root
@@ -223,17 +224,23 @@ class OutboxHandler:
                 found.append(row)
         return found
 
-    def _again(self, row: Row, origin: str, desk: _Desk) -> tuple[Output, ...]:
-        """Return what was published when *row* was acted on by the record *origin*, and all that was said since of those rows."""
+    async def _again(self, row: Row, origin: str, desk: _Desk) -> tuple[Output, ...]:
+        """Return what was published when *row* was acted on by the record *origin*, and all that was said since of those rows.
+
+        Who was told by the same message is asked of the ledger: people may have been separated since.
+        """
         human = desk.human(row.alert.person_id)
-        concerned = [row, *(other for other in human.rows if other.alert_id != row.alert_id and other.verdicts_since(origin))]
+        letters = {letter_of(verdict.message_id) for verdict in row.verdicts_since(origin) if verdict.message_id is not None}
+        told = {other.alert_id: other for other in (await self._ledger.told_in(letters) if letters else ())}
+        others = {other.alert_id: other for other in human.rows} | told
+        concerned = [row, *(other for other in others.values() if other.alert_id != row.alert_id and other.verdicts_since(origin))]
         outputs = [self._codec.output(outcome_of(some, verdict)) for some in concerned for verdict in some.verdicts_since(origin)]
-        told = defaultdict[tuple[str, str], list[Row]](list)
+        letters_told = defaultdict[tuple[str, str], list[Row]](list)
         for some in concerned:
             for verdict in some.verdicts_since(origin):
                 if verdict.outcome == "sent" and verdict.message_id is not None:
-                    told[verdict.channel or "", verdict.message_id].append(some)
-        for (channel, _), rows in told.items():
+                    letters_told[verdict.channel or "", verdict.message_id].append(some)
+        for (channel, _), rows in letters_told.items():
             outputs.extend(self._post.republished(rows, channel, human))
         return tuple(outputs)
 
