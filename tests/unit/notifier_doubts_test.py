@@ -110,6 +110,26 @@ async def test_what_failed_at_an_address_goes_to_the_one_that_is_given_anew_once
     assert len(world.row("a", "bob").history) == tried, "reading it again tries nothing again"
 
 
+async def test_what_failed_at_the_address_of_whom_they_turned_out_not_to_be_stays_so_however_often_it_is_read() -> None:
+    email = RecordingChannel()
+    email.verdict = lambda _: Refused("the mail server said 550 no")
+    world = World(channels=(email,))
+    world.contact("ann")
+    world.contact("bob")
+    world.know("joined", "bob", other_person_id="ann")
+    world.link("f1", "a", "bob")
+    world.ship("a")
+    await world.settle()
+    world.know("separated", "bob", other_person_id="ann")
+    await world.settle()
+    assert world.row("a", "bob").history[-1].contact_of == "ann"
+    email.verdict = lambda _: Accepted()
+    world.restart()
+    world.positions = dict.fromkeys(world.positions, 0)
+    await world.settle()
+    assert (world.row("a", "bob").state, email.accepted) == ("failed", [])
+
+
 @pytest.mark.parametrize("gone", [True, False])
 async def test_what_bounced_goes_to_the_next_address_unless_it_is_too_late(gone: bool) -> None:
     email = RecordingChannel()

@@ -125,12 +125,15 @@ def _moot(row: Row, human: Human, others: Sequence[Row]) -> Silence | None:
 
 
 def given_anew(row: Row, human: Human, road: Reach) -> bool:
-    """Tell whether they gave an address of *road* since it failed *row*, for which all is over. What may have arrived is left alone."""
+    """Tell whether whoever was written to gave another address of *road* since it failed *row*, for which all is over.
+
+    What may have arrived is left alone, and so is what failed at somebody else's address whom they turned out not to be.
+    """
     if row.doubted or row.state not in ("bounced", "failed"):
         return False
     tried = next((word for word in reversed(row.history) if word.channel == road.name and word.contact_of is not None), None)
     found = human.audience.contact(road.name, row.alert.person_id, road, addresses_gone(human.rows, road.name))
-    if tried is None or found is None or not road.usable(found[1].address or ""):
+    if tried is None or found is None or found[0] != tried.contact_of or not road.usable(found[1].address or ""):
         return False
     return found[1].stamp[1] > (tried.at if tried.contact_at is None else tried.contact_at)
 
