@@ -29,8 +29,8 @@ from tests.independent_reader import read_topics
 pytestmark = [pytest.mark.stack, pytest.mark.model, pytest.mark.timeout(900)]
 
 PUBLISHED = [topic for topic, contract in load_topics().items() if contract.value == "avro" and not contract.internal]
-SILENT = {"notifications.in_app", "notifications.reports"}
-"""Nothing is told in the product here, and nobody sends reports of deliveries."""
+SILENT = {"notifications.in_app", "notifications.reports", "notifications.summaries"}
+"""Nothing is told in the product here, nobody sends reports of deliveries, and the team asks for no summaries."""
 RAW_TOPICS = [topic for topic, contract in wanted_topics().items() if contract.partition_by == "producer"]
 _TOLD_SECONDS = 180.0
 _AT_WORK_SECONDS = 180.0
