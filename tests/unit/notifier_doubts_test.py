@@ -232,3 +232,26 @@ def test_what_has_no_such_field_is_refused() -> None:
         altered(Verdict(outcome="sent", reason="", attempt=1, at=7, origin="o"), colour="red")
     with pytest.raises(KeyError):
         made_of(Row, {"sequence": 1})
+
+
+@pytest.mark.parametrize("published", [True, False])
+async def test_what_is_told_along_before_its_first_word_is_out_is_said_whole(published: bool) -> None:
+    email = RecordingChannel()
+    email.verdict = lambda _: Postponed("the mail server is away")
+    world = World(channels=(email,), manners=Manners(cap=5))
+    world.contact("ann")
+    for feedback, idea in (("f1", "a"), ("f2", "b")):
+        world.link(feedback, idea, "ann")
+    world.ship("b")
+    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
+        await world.pump(topic, 20)
+    world.ship("a")
+    await world.pump(Decision.TOPIC, 20, publish=False, commit=False)
+    email.verdict = lambda _: Accepted()
+    world.clock.time += 3_600_000_000
+    await world.tick()
+    await world.pump(Alert.TOPIC, 20, publish=published, commit=published)
+    alert_id = world.row("a", "ann").alert_id
+    assert (world.row("a", "ann").state, len(email.accepted)) == ("sent", 1)
+    await world.settle()
+    assert list(dict.fromkeys(said.outcome for said in world.log if said.alert_id == alert_id)) == ["pending", "sent"]

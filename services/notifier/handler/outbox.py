@@ -17,7 +17,7 @@ from services.notifier.domain.audience import Audience
 from services.notifier.domain.ledger import deferred, outcome_of, settled
 from services.notifier.domain.letter import letter_of
 from services.notifier.domain.pace import Limits, Pace
-from services.notifier.domain.row import HELD, TOLD, Row
+from services.notifier.domain.row import HELD, TOLD, Row, Verdict
 from services.notifier.domain.telling import Human, Means, Retries, Send, Silence, Step, Wait, about_the_same, decide
 from services.notifier.handler.audiences import audiences_of, families_of
 from services.notifier.handler.post import Change, Parcel, Post, verdict_of
@@ -234,7 +234,11 @@ class OutboxHandler:
         told = {other.alert_id: other for other in (await self._ledger.told_in(letters) if letters else ())}
         others = {other.alert_id: other for other in human.rows} | told
         concerned = [row, *(other for other in others.values() if other.alert_id != row.alert_id and other.verdicts_since(origin))]
-        outputs = [self._codec.output(outcome_of(some, verdict)) for some in concerned for verdict in some.verdicts_since(origin)]
+        outputs = [
+            self._codec.output(outcome_of(some, verdict))
+            for some in concerned
+            for verdict in _words(some, some.verdicts_since(origin), along=some is not row)
+        ]
         letters_told = defaultdict[tuple[str, str], list[Row]](list)
         for some in concerned:
             for verdict in some.verdicts_since(origin):
@@ -245,10 +249,19 @@ class OutboxHandler:
         return tuple(outputs)
 
     def _emitted(self, rows: Sequence[Row], parcel: Parcel | None) -> Emit:
-        outputs = [self._codec.output(outcome_of(row, row.history[-1])) for row in rows]
+        outputs = [
+            self._codec.output(outcome_of(row, verdict))
+            for row in rows
+            for verdict in _words(row, row.history[-1:], along=row is not rows[0])
+        ]
         if parcel is not None and rows[0].state in TOLD:
             outputs.extend(self._post.outputs(parcel))
         return Emit(tuple(outputs))
+
+
+def _words(row: Row, said: Sequence[Verdict], *, along: bool) -> Sequence[Verdict]:
+    """Return what was *said* of *row*, behind its first word where it was taken along: no record of its own has shown that to be out."""
+    return row.history if along and len(said) == len(row.history) - 1 else said
 
 
 def _is_waiting(row: Row) -> bool:
