@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,6 +45,15 @@ class Boards:
         """Return the humans who said *feedback*."""
         return {self.human(self.person_of[one]) for one in feedback if one in self.person_of}
 
+    def owed(self) -> Iterator[tuple[str, str]]:
+        """Return the root and the human of all who asked for what shipped: for that idea, or for one whose pointers lead to it.
+
+        What shipped and was then merged into an idea that has not is no news to those who asked for the latter.
+        """
+        for feedback, idea in self.idea_of.items():
+            if feedback in self.person_of and not self.shipped.isdisjoint(path(idea, self.into)):
+                yield self.root(idea), self.human(self.person_of[feedback])
+
     def take(self, decision: Mapping[str, Any]) -> None:
         """Let one more decision hold."""
         feedback, idea, kind = decision["feedback_id"], decision["idea_id"], decision["type"]
@@ -63,7 +72,7 @@ class Boards:
         elif kind == "status_changed":
             self.status[idea] = decision["status"]
             if decision["status"] == "shipped":
-                self.shipped.add(idea)
+                self.shipped |= {idea, self.root(idea)}
 
 
 def fold(evidence: Evidence) -> Boards:
@@ -76,9 +85,15 @@ def fold(evidence: Evidence) -> Boards:
 
 def end(start: str, pointers: Mapping[str, str]) -> str:
     """Return where *pointers* lead from *start*."""
-    while start in pointers:
-        start = pointers[start]
-    return start
+    return path(start, pointers)[-1]
+
+
+def path(start: str, pointers: Mapping[str, str]) -> list[str]:
+    """Return *start* and all that *pointers* lead to from there."""
+    found = [start]
+    while found[-1] in pointers:
+        found.append(pointers[found[-1]])
+    return found
 
 
 def _joined(evidence: Evidence) -> Mapping[str, str]:

@@ -150,11 +150,8 @@ def i4_everyone_hears_once(evidence: Evidence) -> Iterator[str]:
             last[outcome["alert_id"]] = outcome
     final = {alert: outcome for alert, outcome in last.items() if outcome["outcome"] not in _UNFINISHED}
     heard = {(boards.root(outcome["idea_id"]), boards.human(outcome["person_id"])) for outcome in final.values()}
-    shipped = {boards.root(idea) for idea in boards.shipped}
-    for root, feedback in boards.said().items():
-        for person in boards.people(feedback) if root in shipped else ():
-            if (root, person) not in heard:
-                yield f"{person} asked for {root}, which shipped, and nothing tells what became of that"
+    for root, person in sorted(set(boards.owed()) - heard):
+        yield f"{person} asked for {root}, which shipped, and nothing tells what became of that"
     for alert in evidence.facts("notifications.outbox"):
         if alert["alert_id"] not in final:
             yield f"{alert['alert_id']} has no final outcome"

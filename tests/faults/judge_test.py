@@ -13,6 +13,7 @@ import pytest
 
 from services.common.records import Record
 from tests.faults.evidence import Evidence
+from tests.faults.folding import Boards
 from tests.faults.invariants import MOST_BYTES, broken
 from tests.faults.releases import SCHEMAS, framed, versions_of
 from tests.faults.stores import Plain, Stores
@@ -254,3 +255,18 @@ def test_releases_may_frame_the_same_fact_otherwise_where_several_are_at_work() 
 def test_what_newer_news_outdated_need_not_be_stored() -> None:
     twice = [("f1", b'{"id": "f1", "revision": 1}'), ("f1", b'{"id": "f1", "revision": 0}')]
     assert broken(stored(topics={"feedback.raw": twice})) == {}
+
+
+@pytest.mark.parametrize(("shipped", "owed"), [("below", {"p1"}), ("root", {"p1", "p2"}), ("beside", set())])
+def test_what_shipped_is_owed_to_those_whose_pointers_lead_there(shipped: str, owed: set[str]) -> None:
+    """One that shipped and is then merged into another is no news to those who asked for the other."""
+    boards = Boards()
+    said = [
+        {"type": "linked", "feedback_id": "f1", "idea_id": "below", "person_id": "p1"},
+        {"type": "linked", "feedback_id": "f2", "idea_id": "root", "person_id": "p2"},
+        {"type": "status_changed", "idea_id": shipped, "status": "shipped"},
+        {"type": "merged", "idea_id": "below", "other_idea_id": "root"},
+    ]
+    for one in said:
+        boards.take({"feedback_id": None, **one})
+    assert set(boards.owed()) == {("root", person) for person in owed}
