@@ -264,7 +264,7 @@ class BoardState:
         if card.account is not None:
             self._account(card.account)
         old = self.cards.get(card.person_id)
-        if old is not None and _counts_alike(old, card):
+        if old is not None and card.counts_as(old):
             self.cards[card.person_id] = card
             return
         family = self.family(card.person_id)
@@ -296,9 +296,3 @@ class BoardState:
     def _pointer(self, person_id: str) -> str | None:
         card = self.cards.get(person_id)
         return None if card is None else card.pointer
-
-
-def _counts_alike(old: PersonCard, new: PersonCard) -> bool:
-    """Tell whether nothing that is counted, and nobody who is counted with whom, differs between two cards of one person."""
-    accounts = [None if card.account is None else card.account.account_id for card in (old, new)]
-    return (old.pointer, old.known, old.segments, accounts[0]) == (new.pointer, new.known, new.segments, accounts[1])

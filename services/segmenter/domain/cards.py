@@ -83,6 +83,11 @@ class PersonCard:
     definition: str = ""
     account: AccountBrief | None = None
 
+    def counts_as(self, other: PersonCard) -> bool:
+        """Tell whether nothing that is counted, and nobody who is counted with whom, differs between it and *other* of the same person."""
+        accounts = [None if card.account is None else card.account.account_id for card in (self, other)]
+        return (self.pointer, self.known, self.segments, accounts[0]) == (other.pointer, other.known, other.segments, accounts[1])
+
 
 def plain_card(card: PersonCard) -> dict[str, Any]:
     """Return *card* as values of JSON, at a tenth of what ``dataclasses.asdict`` costs."""
