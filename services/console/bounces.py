@@ -1,4 +1,4 @@
-"""Bounces out of a mailbox (Maildir, mbox, IMAP): each mail is published as reports, then counted as read."""
+"""Bounces out of a mailbox (Maildir, mbox, IMAP): what a mail reports is published, then the mail is marked as read."""
 
 from __future__ import annotations
 
@@ -62,16 +62,17 @@ def opened(place: str) -> AbstractContextManager[Mailbox]:
 
 
 async def publish_bounces(publish: Callable[[Sequence[Output]], Awaitable[None]], codec: Codec, found: Mailbox) -> Counted:
-    """Publish what the unread mails of *found* report; each is marked as read once the broker has its reports.
+    """Publish what the unread mails of *found* report; each that does is marked as read once the broker has its reports.
 
-    A crash in between publishes them again under the same ids, which changes nothing.
+    Any other, a person's answer say, stays unread for whoever reads the mailbox. A crash in between publishes them again under the same
+    ids, which changes nothing.
     """
     counted = Counted()
     for name, raw in found.unread():
         reports = reports_in(raw, SystemClock().now())
         if reports:
             await publish([codec.output(report) for report in reports])
-        found.mark_read(name)
+            found.mark_read(name)
         counted.mails += 1
         counted.reports += len(reports)
         counted.others += not reports

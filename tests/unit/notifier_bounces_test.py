@@ -129,7 +129,7 @@ def test_a_maildir_is_read_once_and_an_mbox_says_the_same_again(tmp_path: Path) 
         mbox.add(raw)
     mbox.close()
     both = (Counted(mails=2, reports=1, others=1), 1)
-    assert [read(str(tmp_path / "maildir")) for _ in range(2)] == [both, (Counted(), 0)]
+    assert [read(str(tmp_path / "maildir")) for _ in range(2)] == [both, (Counted(mails=1, others=1), 0)]
     assert [read(str(tmp_path / "mbox")) for _ in range(2)] == [both, both]
 
 
@@ -177,8 +177,8 @@ def test_a_mailbox_behind_imap_is_read_once(monkeypatch: pytest.MonkeyPatch) -> 
             read(place)
         monkeypatch.setenv(PASSWORD, "secret")
         assert read(place) == (Counted(mails=2, reports=1, others=1), 1)
-        assert seen == {1, 2}
-        assert read(place) == (Counted(), 0)
+        assert seen == {1}
+        assert read(place) == (Counted(mails=1, others=1), 0)
 
 
 @pytest.mark.parametrize("place", ["/nowhere", "ftp://ann@example.com/x", "imaps://example.com/x", "imaps://ann:word@example.com/x"])

@@ -83,7 +83,7 @@ def bounces(
 ) -> None:
     """Read what mail servers reported of mails that they had taken, and publish it to notifications.reports.
 
-    Give the mailbox of GROUNDSWELL_SMTP_SENDER. Mails that report nothing of ours are left where they are and counted.
+    Give the mailbox of GROUNDSWELL_SMTP_SENDER. Mails that report nothing of ours stay unread and are counted.
     """
 
     async def work(cluster: Cluster) -> None:
