@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from services.common.events import NotificationOutcome
 from services.console.board import decoded, final_outcomes
@@ -39,6 +39,10 @@ class ReleaseSummary:
     failed: int
     opted_out: int
     unreachable: int
+
+    def counts(self) -> dict[str, int]:
+        """Return how many people, by what became of them."""
+        return {name: number for name, number in asdict(self).items() if name not in ("workspace", "release_id")}
 
 
 async def read_releases(cluster: Cluster, workspace: str) -> list[ReleaseSummary]:

@@ -95,16 +95,7 @@ def _summary(summary: ReleaseSummary, state: NoticeState, recipient: Recipient, 
 
 
 def _numbers(summary: ReleaseSummary) -> list[str]:
-    counted = {
-        "asked": summary.asked,
-        "reached": summary.reached,
-        "waiting": summary.waiting,
-        "bounced": summary.bounced,
-        "failed": summary.failed,
-        "opted out": summary.opted_out,
-        "unreachable": summary.unreachable,
-    }
-    return [f"{what}: {count}" for what, count in counted.items()]
+    return [f"{what.replace('_', ' ')}: {count}" for what, count in summary.counts().items()]
 
 
 def _copies(known: Known, outcomes: Sequence[NotificationOutcome], about: str) -> list[Notice]:

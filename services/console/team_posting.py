@@ -152,15 +152,7 @@ def _data(notice: Notice) -> Mapping[str, object]:
         "workspace": summary.workspace,
         "release_id": summary.release_id,
         "title": notice.title,
-        "people": {
-            "asked": summary.asked,
-            "reached": summary.reached,
-            "waiting": summary.waiting,
-            "bounced": summary.bounced,
-            "failed": summary.failed,
-            "opted_out": summary.opted_out,
-            "unreachable": summary.unreachable,
-        },
+        "people": summary.counts(),
     }
 
 
@@ -172,13 +164,7 @@ def _written_down(notice: Notice, said: str, now: Micros) -> TeamNotice:
         workspace=summary.workspace,
         release_id=summary.release_id,
         state=notice.state,
-        asked=summary.asked,
-        reached=summary.reached,
-        waiting=summary.waiting,
-        bounced=summary.bounced,
-        failed=summary.failed,
-        opted_out=summary.opted_out,
-        unreachable=summary.unreachable,
+        **summary.counts(),
         channel=notice.recipient.channel,
         reason=said,
         occurred_at=now,
