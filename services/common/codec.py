@@ -17,9 +17,9 @@ from fastavro.schema import parse_schema
 
 from services.common.errors import MalformedRecord
 from services.common.events import Event
-from services.common.events.base import maker
 from services.common.records import Output, Record
 from services.common.registry import Schemas, SchemaVersion
+from services.common.values import maker
 
 _MAGIC = 0
 _HEADER = struct.Struct(">bI")

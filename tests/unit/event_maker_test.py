@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from services.common.events import ALL_EVENTS
-from services.common.events.base import Event, maker
+from services.common.events.base import Event
+from services.common.values import maker
 from services.ingest.domain.inputs import Feedback
 
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.common.events import Alert, Decision, PersonEvent
+from services.common.values import altered, made_of, named
 from services.notifier.domain import row as row_module
 from services.notifier.domain.manners import Manners
 from services.notifier.domain.row import Row, Verdict
-from services.notifier.domain.values import altered, made_of, named
 from services.notifier.ports import Accepted, Delivery, Postponed, Refused
 from tests.fakes_notifier import RecordingChannel
 from tests.unit.notifier_world import World
@@ -28,6 +28,11 @@ def world_of(email: RecordingChannel, slack: RecordingChannel) -> World:
         world.know("contact", "ann", channel=channel, address=f"ann@{channel}.example")
     world.link("f1", "a", "ann")
     return world
+
+
+async def first_attempt(world: World) -> None:
+    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
+        await world.pump(topic, 100)
 
 
 async def test_who_may_have_a_mail_is_told_by_no_other_channel() -> None:
@@ -66,8 +71,7 @@ async def test_who_opts_out_gets_no_second_attempt_though_the_first_may_have_arr
     email.verdict = lambda _: NO_ANSWER
     world = world_of(email, slack)
     world.ship("a")
-    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
-        await world.pump(topic, 100)
+    await first_attempt(world)
     assert world.row("a", "ann").doubted
     world.know("preference", "ann", opted_out=True)
     email.verdict = lambda _: Accepted()
@@ -80,8 +84,7 @@ async def test_a_doubt_survives_the_store() -> None:
     email.verdict = lambda _: NO_ANSWER
     world = world_of(email, slack)
     world.ship("a")
-    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
-        await world.pump(topic, 100)
+    await first_attempt(world)
     world.lose(compacted=True)
     email.verdict = lambda _: Refused("the mail server said 550 no")
     await world.settle()
@@ -243,8 +246,7 @@ async def test_what_is_told_along_before_its_first_word_is_out_is_said_whole(pub
     for feedback, idea in (("f1", "a"), ("f2", "b")):
         world.link(feedback, idea, "ann")
     world.ship("b")
-    for topic in (PersonEvent.TOPIC, Decision.TOPIC, Alert.TOPIC):
-        await world.pump(topic, 20)
+    await first_attempt(world)
     world.ship("a")
     await world.pump(Decision.TOPIC, 20, publish=False, commit=False)
     email.verdict = lambda _: Accepted()

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from services.common.events import BoardEvent, Decision, DecisionType
-from services.common.events.base import maker
+from services.common.values import maker
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.common.clock import Micros
 from services.common.events import Idea
-from services.common.events.base import maker
+from services.common.values import maker
 from services.dedup.domain.board import Board
 from services.dedup.domain.ideas import week_of
 from services.dedup.domain.portrait import Portrait, draw, is_due

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from services.common.events.base import maker
+from services.common.values import maker
 from services.ingest.domain.rows import Entry, Link, Person
 
 _PERSON = maker(Person)

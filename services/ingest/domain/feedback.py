@@ -15,8 +15,8 @@ import orjson
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import BoardEvent, PersonEvent
-from services.common.events.base import maker
 from services.common.outcome import Drop, Reject
+from services.common.values import maker
 from services.ingest.domain.identity import bind_rest, has_address, introduction, note_contact, resolve, tell_board, unannounced
 from services.ingest.domain.inputs import Arrival, Feedback
 from services.ingest.domain.ledger import Ledger

@@ -7,7 +7,7 @@ from dataclasses import replace
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import PersonEvent
-from services.common.events.base import maker
+from services.common.values import maker
 from services.ingest.domain.aliases import Author
 from services.ingest.domain.inputs import Arrival, Input, author_of
 from services.ingest.domain.ledger import Ledger

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from services.common.events import Alert
+from services.common.values import made_of, named
 from services.notifier.domain.entry import Entry
 from services.notifier.domain.manners import Quiet, Wishes
 from services.notifier.domain.person import Contact, Person, Pointer, Preference, Profile, Stamp
 from services.notifier.domain.row import Row, Verdict
-from services.notifier.domain.values import made_of, named
 
 _OUTSIDE_THE_BODY = ("sequence", "origin", "quote")
 

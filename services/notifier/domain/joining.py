@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from services.common.values import altered
 from services.notifier.domain.board import Effects, NewAlert, Want
 from services.notifier.domain.row import Row, is_direct
-from services.notifier.domain.values import altered
 
 
 @dataclass(slots=True)

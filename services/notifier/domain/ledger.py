@@ -7,10 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from services.common.clock import Micros
 from services.common.events import Alert, NotificationOutcome
 from services.common.ids import make_id
+from services.common.values import altered
 from services.notifier.domain.board import NewAlert
 from services.notifier.domain.letter import letter_of
 from services.notifier.domain.row import FINAL, HELD, OUTBOX_KEEPS, TOLD, Row, State, Verdict, is_direct
-from services.notifier.domain.values import altered
 
 _MADE = "made"
 """The origin of a row's first word, which no record of the outbox brought."""

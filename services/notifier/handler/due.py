@@ -8,9 +8,9 @@ from services.common.clock import Clock
 from services.common.codec import Codec
 from services.common.events import Alert
 from services.common.records import Output
+from services.common.values import altered
 from services.notifier.domain.ledger import taken_up
 from services.notifier.domain.row import Row
-from services.notifier.domain.values import altered
 from services.notifier.handler.post import LEASE
 from services.notifier.ports import LedgerStore
 

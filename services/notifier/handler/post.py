@@ -12,12 +12,12 @@ from typing import TypeAlias
 from services.common.clock import Clock, Micros
 from services.common.logs import get_logger
 from services.common.records import Output
+from services.common.values import altered
 from services.notifier.domain.ledger import begun, deferred, fallen_back, settled, taken_up
 from services.notifier.domain.letter import Letter, letter_id
 from services.notifier.domain.person import EMAIL
 from services.notifier.domain.row import Row, State, Verdict
 from services.notifier.domain.telling import SECOND, Human, Means, Retries, Send, has_another_road
-from services.notifier.domain.values import altered
 from services.notifier.ports import Accepted, Channel, Delivery, Disabled, LedgerStore, Message, Postponed, Refused, Unrenderable
 
 log = get_logger(__name__)

@@ -11,7 +11,7 @@ import orjson
 
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback
-from services.common.events.base import maker
+from services.common.values import maker
 from services.segmenter.domain.board import BoardState, Mention
 from services.segmenter.domain.definition import UNKNOWN
 from services.segmenter.domain.recency import DAY

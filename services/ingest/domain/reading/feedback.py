@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.common import ids
-from services.common.events.base import maker
+from services.common.values import maker
 from services.ingest.domain.aliases import PROVISIONAL, Author, read_author
 from services.ingest.domain.faults import fault
 from services.ingest.domain.fields import Fields
