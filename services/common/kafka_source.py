@@ -14,6 +14,7 @@ from aiokafka.errors import IllegalStateError
 
 from services.common.errors import Evicted, TransientError
 from services.common.kafka import EVICTIONS, closing, connection, kafka_errors
+from services.common.kafka_coordinator import heed_group_errors
 from services.common.kafka_group import noted
 from services.common.logs import get_logger
 from services.common.ports import Partition
@@ -99,6 +100,7 @@ class KafkaSource:
         """Connect and begin to join the group; from now on the callbacks follow each rebalance."""
         with kafka_errors("connect"):
             await self._consumer.start()
+        heed_group_errors(self._consumer._coordinator)  # noqa: SLF001 - aiokafka offers no other way
         # Subscribed only now: ``start`` would wait for the first assignment, however long that takes.
         self._consumer.subscribe(topics=list(self._topics), listener=_Listener(self, on_assigned, on_revoked))
 
