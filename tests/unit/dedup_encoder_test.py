@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import pytest
 
 from services.common.errors import ConfigurationError
 from services.common.paths import ROOT
-from services.dedup.adapters import models
+from services.dedup.adapters import export, models
 from services.dedup.adapters.encoder import OnnxEncoder
 from services.dedup.adapters.models import ONNX_FILE, prepare_model
 from services.dedup.domain.index import in_units
@@ -138,6 +140,24 @@ def test_a_model_is_exported_once_a_version_of_its_weights(tmp_path: Path, expor
     assert sorted(path.name for path in (tmp_path / "cache").iterdir() if path.name.startswith(".")) == []
 
 
+def test_what_a_killed_export_left_behind_goes_with_the_next(tmp_path: Path, exports: Exports) -> None:
+    left = tmp_path / "cache" / ".export-killed" / "model"
+    left.mkdir(parents=True)
+
+    prepare_model(str(_source(tmp_path / "model", b"one")), tmp_path / "cache")
+
+    assert exports.count == 1
+    assert not left.parent.exists()
+
+
+def test_an_export_ends_when_nobody_waits_for_it_any_more(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", export.__name__, str(tmp_path / "nothing"), str(tmp_path / "made")]
+
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=100)
+
+    assert done.returncode == export.ABANDONED
+
+
 @pytest.mark.parametrize("damage", ["cut", "gone", "unsigned"])
 def test_a_damaged_export_is_made_again(tmp_path: Path, exports: Exports, damage: str) -> None:
     source = _source(tmp_path / "model", b"one")
@@ -156,18 +176,23 @@ def test_a_damaged_export_is_made_again(tmp_path: Path, exports: Exports, damage
     assert exports.count == 2
 
 
-def test_of_two_exports_at_once_one_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    source = _source(tmp_path / "model", b"one")
-    inner = Exports()
+def test_two_at_once_export_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, inner, begun = _source(tmp_path / "model", b"one"), Exports(), Event()
 
     def slower(source: Path, made: Path) -> None:
-        monkeypatch.setattr(models, "_run_export", inner)
-        prepare_model(str(source), tmp_path / "cache")
+        begun.set()
         inner(source, made)
 
     monkeypatch.setattr(models, "_run_export", slower)
 
-    assert (prepare_model(str(source), tmp_path / "cache") / ONNX_FILE).read_bytes() == b"oneone"
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(prepare_model, str(source), tmp_path / "cache")
+        begun.wait()
+        second = threads.submit(prepare_model, str(source), tmp_path / "cache")
+
+    assert (first.result() / ONNX_FILE).read_bytes() == b"oneone"
+    assert second.result() == first.result()
+    assert inner.count == 1
 
 
 @pytest.mark.model

