@@ -9,7 +9,7 @@ import io
 import struct
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import fields
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Generic, TypeVar
 
 import fastavro
@@ -19,7 +19,7 @@ from services.common.errors import MalformedRecord
 from services.common.events import Event
 from services.common.records import Output, Record
 from services.common.registry import Schemas, SchemaVersion
-from services.common.values import maker
+from services.common.values import placer
 
 _MAGIC = 0
 _HEADER = struct.Struct(">bI")
@@ -126,10 +126,10 @@ class Codec:
 
     def frame_decoder(self, event: type[E]) -> Callable[[bytes], E]:
         """Return the function that reads frames of *event*; it raises ``MalformedRecord`` and nothing else."""
-        wanted = {field.name for field in fields(event)}  # the schemas may know of more than this release, if it is not theirs
-        read = Reader(self.schemas, f"{event.TOPIC}-value", wanted).read
-        build = maker(event)
-        return lambda frame: build(**read(frame))
+        names = [field.name for field in fields(event)]  # the schemas may know of more than this release, if it is not theirs
+        read = Reader(self.schemas, f"{event.TOPIC}-value", names).read
+        build, values = placer(event, names), itemgetter(*names)
+        return lambda frame: build(*values(read(frame)))
 
     def optional_decoder(self, event: type[E]) -> Callable[[Record], E | None]:
         """Like ``decoder``; a tombstone is ``None``. For compacted topics, where erasure leaves tombstones."""

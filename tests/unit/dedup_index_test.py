@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from services.dedup.domain import foresight
 from services.dedup.domain.index import Index, in_units
+from services.dedup.domain.rows import Coarse
 
 LAW = settings(max_examples=60, deadline=None)
 _DIMENSIONS = 96
@@ -136,6 +137,44 @@ def test_what_was_foreseen_changes_nothing(seed: int, steps: list[tuple[str, int
                 assert other.query(text, 3) == foreseeing.query(text, 3)
         for place in order:
             assert other.query(in_units(coming[place]), 10) == foreseeing.query(in_units(coming[place]), 10)
+
+
+@LAW
+@given(
+    seed=_SEEDS,
+    steps=st.lists(st.tuples(st.sampled_from(["add", "add", "change", "ask"]), st.integers(0, 39)), max_size=60),
+    expected=st.integers(0, 8),
+)
+def test_packed_rows_give_the_same_dot_products(seed: int, steps: list[tuple[str, int]], expected: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows, texts = rng.integers(-128, 128, (60, _DIMENSIONS)).astype(np.int8), rng.integers(-128, 128, (8, _DIMENSIONS)).astype(np.int8)
+    seer, used = foresight.Foresight(), 1
+    with pytest.MonkeyPatch.context() as patch:
+        for name, small in (("_BLOCK", 8), ("_MOST_STALE", 2), ("_FEWEST_ROWS", 6), ("_MOST_PACKED", 40)):
+            patch.setattr(foresight, name, small)
+        seer.expect(list(texts[:expected]))
+        for step, number in [*steps, *(("ask", place) for place in range(8))]:
+            if step == "add" and used < len(rows):
+                used += 1
+                seer.changed(used - 1)
+            elif step == "change":
+                rows[number % used] = rng.integers(-128, 128, _DIMENSIONS)
+                seer.changed(number % used)
+            elif step == "ask":
+                text = texts[number % 8]
+                assert (rows[:used].astype(int) @ text.astype(int) == seer.dots(text, rows[:used])).all()
+
+
+@LAW
+@given(seed=_SEEDS, count=st.integers(1, 20))
+def test_texts_that_are_expected_are_what_they_are_alone(seed: int, count: int) -> None:
+    vectors = [*_vectors(seed, count), np.eye(1, _DIMENSIONS, dtype=np.float32)[0]]
+    together = Coarse.of_each(np.stack([in_units(vector) for vector in vectors]))
+
+    for one, vector in zip(together, vectors, strict=True):
+        other = Coarse(in_units(vector))
+        for name in Coarse.__slots__:
+            assert np.array_equal(getattr(one, name), getattr(other, name)), name
 
 
 @LAW

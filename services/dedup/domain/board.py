@@ -142,13 +142,14 @@ class Board:
     def apply(self, decision: Decision, vector: Units | None = None) -> None:
         """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet."""
         self.sequence = decision.sequence
+        if decision.type == "linked":
+            self._link(decision, vector)
+            return
         idea_id = decision.idea_id or ""
         self.acts.take(decision, self.ideas.get(idea_id))
         match decision.type:
             case "opened":
                 self._open(idea_id, decision.title or "", decision.occurred_at)
-            case "linked":
-                self._link(decision, vector)
             case "unlinked":
                 self._unlink(decision.feedback_id or "")
             case "moved" | "split":
@@ -161,7 +162,7 @@ class Board:
             case "status_changed":
                 self.ideas[idea_id].take_status(decision)
                 self._touch(idea_id)
-        if decision.type in ("opened", "linked", "unlinked"):
+        if decision.type in ("opened", "unlinked"):
             return  # they say nothing of pairs of ideas
         about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
         answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
@@ -210,7 +211,8 @@ class Board:
         feedback, person = decision.feedback_id or "", decision.person_id or ""
         row = self._hold(idea, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
         idea.title_is_of(person)
-        self.votes.recall(decision)
+        if decision.method == VOTE:
+            self.votes.recall(decision)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
         self.links[feedback] = idea.links[feedback] = link
         self._by_person.setdefault(person, {})[feedback] = None

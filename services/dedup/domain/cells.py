@@ -63,36 +63,37 @@ class Cells:
         """Tell whether the board has been cut into cells."""
         return len(self._centres) > 0
 
-    def added(self, row: int, units: Units, given: Coarse, count: int, mean: Callable[[], Floats]) -> None:
-        """Take note of a new *row*, *units* or as bytes *given*, the last of so many; *mean* gives that of the board."""
+    def added(self, row: int, text: Coarse, count: int, mean: Callable[[], Floats]) -> None:
+        """Take note of a new *row*, which is *text*, the last of so many; *mean* gives that of the board."""
         if count >= self._due:
             self._cut(count, mean())
         elif self.are_cut:
             if row >= len(self._cell_of):
                 self._grow()
-            cell = int(one_by_one(given.numbers, self._centres).argmax())
+            cell = int(one_by_one(text.numbers, self._centres).argmax())
             self._cell_of[row] = cell
             self._later.setdefault(cell, array("i")).append(row)
-            self._see(np.array([row]), units[None])
+            self._see(np.array([row]), text.units[None])
 
     def removed(self, row: int) -> None:
         """Take note that *row* is free."""
         if self.are_cut:
             self._cell_of[row] = -1
 
-    def near(self, given: Coarse) -> list[int]:
+    def near(self, given: Coarse) -> Integers:
         """Return the rows that are likeliest to be nearest to a text, seen from the mean of the last cut; ascending."""
         dots = one_by_one(given.numbers, self._centres)
         cells = np.argsort(-dots, kind="stable")[:_PROBED].tolist()
         parts = [self._order[self._starts[cell] : self._starts[cell + 1]] for cell in cells]
         parts += [np.frombuffer(self._later[cell], np.int32) for cell in cells if cell in self._later]
         rows = np.concatenate(parts).astype(np.int64)
-        rows = rows[self._cell_of[rows] >= 0]  # one that is of another cell by now, or is there twice, does no harm
-        scores = one_by_one(given.numbers, self._rows.numbers(rows)) * self._rows.steps[rows] * np.float32(given.step)
-        scores = (scores - self._with_mean[rows]) * self._nearness[rows]
+        rows = rows[self._cell_of.take(rows) >= 0]  # one that is of another cell by now, or is there twice, does no harm
+        scores = one_by_one(given.numbers, self._rows.numbers(rows)) * self._rows.steps.take(rows) * np.float32(given.step)
+        scores = (scores - self._with_mean.take(rows)) * self._nearness.take(rows)
         if len(rows) > _LIKELY:
             rows = rows[scores >= np.partition(scores, -_LIKELY)[-_LIKELY]]
-        return sorted(set(rows.tolist()))
+        likely: Integers = np.unique(rows)
+        return likely
 
     def _cut(self, count: int, mean: Floats) -> None:
         self._due = math.ceil(count * _GROWTH)

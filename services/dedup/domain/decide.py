@@ -17,14 +17,13 @@ from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.erasing import erase, erased_by
 from services.dedup.domain.following import follow, place_vote, unlink
 from services.dedup.domain.ideas import IdeaState
-from services.dedup.domain.index import SCALE, Match, in_units
+from services.dedup.domain.index import SCALE, Match
 from services.dedup.domain.proposals import written
 from services.dedup.domain.questions import worth
 from services.dedup.domain.repair import Pair, repair_of
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.split import splits_to_propose
 from services.dedup.domain.texts import text_key, title_of
-from services.dedup.domain.votes import feedback_of
 
 Vector: TypeAlias = NDArray[np.float32]
 """L2-normalised."""
@@ -107,7 +106,7 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
         _assign(draft, vector_of, former if was_alone else None)
     else:
         draft.keep(vector / np.float32(SCALE))
-        draft.decide("linked", idea_id=former.idea_id, method="revision", vector=vector, **feedback_of(event))
+        draft.link(former.idea_id, "revision", None, None, None, vector=vector)
     follow(draft, feedback, former.idea_id)
 
 
@@ -121,26 +120,24 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     if repeated is not None:
         idea = board.slots[board.index.slot_of(repeated)].idea_id
         shown = _SAME % (idea, board.links[board.wordings.first_feedback(repeated)].event_id)
-        draft.decide("linked", idea_id=idea, method="exact", score=1.0, threshold=join, candidates_json=shown, **feedback_of(event))
+        draft.link(idea, "exact", 1.0, join, shown)
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)
-    units = in_units(vector)
+    units = board.index.units_of(vector)
     matches = board.index.query(units, _CANDIDATES)
     best = matches[0] if matches else None
-    why: dict[str, Any] = {"score": best.score if best else None, "threshold": join}
+    score = None if best is None else best.score
     if best is not None and best.score >= join:
         idea_id, method = board.slots[best.slot].idea_id, "semantic"
     elif stay is not None:
         idea_id, method = stay.idea_id, "revision"
     else:
         idea_id, method = board.idea_id(event.event_id), "semantic"
-        draft.decide("opened", idea_id=idea_id, title=title_of(event.text or ""), method=method, **why)
-    candidates = _candidates(board, matches)
-    linked = {**feedback_of(event), **why, "method": method, "candidates_json": candidates}
-    draft.decide("linked", idea_id=idea_id, vector=units, **linked)
+        draft.open(idea_id, title_of(event.text or ""), method, score, join)
+    draft.link(idea_id, method, score, join, _candidates(board, matches), vector=units)
     if best is not None and bands.suggest <= best.score < join:
-        _suggest(draft, idea_id, board.slots[best.slot].idea_id, why)
+        _suggest(draft, idea_id, board.slots[best.slot].idea_id, {"score": score, "threshold": join})
 
 
 def _repeated(board: Board, rows: Sequence[int], person_id: str, threshold: float) -> int | None:
@@ -153,10 +150,12 @@ def _repeated(board: Board, rows: Sequence[int], person_id: str, threshold: floa
         return None
     if threshold <= 1.0:
         return rows[-1]
-    person = board.persons.root(person_id)
+    root_of, links = board.persons.root, board.links
+    person = root_of(person_id)
     for row in reversed(rows):
-        if any(board.persons.root(board.links[feedback].person_id) == person for feedback in board.wordings.feedback(row)):
-            return row
+        for feedback in board.wordings.feedback(row):
+            if root_of(links[feedback].person_id) == person:
+                return row
     return None
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from services.common.events import BoardEvent, Decision, DecisionType
-from services.common.values import maker
+from services.common.values import filler, maker
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
@@ -16,22 +17,32 @@ from services.dedup.domain.states import changed_ideas
 from services.dedup.domain.votes import Vote
 
 _DECISION, _ENTRY = maker(Decision), maker(Entry)
+_OF_EVENT = ("workspace", "board", "event_id", "occurred_at", "ingested_at")
+_LINKED = filler(
+    Decision,
+    (*_OF_EVENT, "feedback_id", "revision", "person_id", "source", "external_id", "text", "language", "url", "actor"),
+    ("type", "decision_id", "sequence", "idea_id", "root_id", "rating", "method", "score", "threshold", "candidates_json", "origin"),
+)
+_OPENED = filler(
+    Decision, _OF_EVENT, ("type", "decision_id", "sequence", "idea_id", "root_id", "title", "method", "score", "threshold", "origin")
+)
 
 
 class Draft:
     """What *event*, read at *origin*, establishes on *board*, so far."""
+
+    _seen: Seen | None = None
+    _persons: PersonPointer | None = None
+    _undone: str | None = None
+    _vector: bytes | None = None
+    _census: Census | None = None
+    _erased: str | None = None
 
     def __init__(self, board: Board, event: BoardEvent, origin: str) -> None:
         self.board = board
         self.event = event
         self._origin = origin
         self._decisions: list[Decision] = []
-        self._seen: Seen | None = None
-        self._persons: PersonPointer | None = None
-        self._undone: str | None = None
-        self._vector: bytes | None = None
-        self._census: Census | None = None
-        self._erased: str | None = None
 
     def decide(self, kind: DecisionType, *, vector: Units | None = None, **fields: Any) -> None:
         """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* is as in ``Board.apply``."""
@@ -50,6 +61,28 @@ class Draft:
             **{"occurred_at": self.event.occurred_at, "ingested_at": self.event.ingested_at, **fields},
         )
         self.board.apply(decision, vector)
+        self._decisions.append(decision)
+
+    def open(self, idea_id: str, title: str, *why: Any) -> None:
+        """Open an idea for the event's text; *why* are method, score and threshold."""
+        board = self.board
+        sequence = board.sequence + 1
+        decision = _OPENED(
+            self.event, "opened", board.decision_id(sequence), sequence, idea_id, board.root_of(idea_id), title, *why, self._origin
+        )
+        board.apply(decision)
+        self._decisions.append(decision)
+
+    def link(self, idea_id: str, *why: Any, vector: Units | None = None) -> None:
+        """Link the event's text to *idea_id*; *why* are method, score, threshold and candidates, *vector* is as in ``Board.apply``."""
+        board, event = self.board, self.event
+        rating, sequence = event.rating, board.sequence + 1
+        if rating is not None and not math.isfinite(rating):
+            rating = None  # JSON, which the log is kept in, has no other numbers
+        decision = _LINKED(
+            event, "linked", board.decision_id(sequence), sequence, idea_id, board.root_of(idea_id), rating, *why, self._origin
+        )
+        board.apply(decision, vector)
         self._decisions.append(decision)
 
     def keep(self, vector: Units | np.ndarray[Any, np.dtype[np.float32]]) -> None:

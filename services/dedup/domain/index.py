@@ -33,6 +33,9 @@ SCALE = 2048
 _LARGEST_SQUARE = 1 << 24
 _PRIOR_TEXTS = 20
 """The running mean starts as that of so many texts at the origin."""
+_DECIMALS = 6
+_MOST_LIKELY = 64
+_SPREAD = 0.005
 LEAST_SQUARE = 1.0
 """Of a centred vector, in units: a text at the mean itself resembles nothing."""
 
@@ -44,7 +47,7 @@ def in_units(vector: NDArray[np.float32]) -> Units:
         ValueError: It is longer than 1, or not finite; sums would no longer be exact.
     """
     units: Units = np.rint(vector * np.float32(SCALE))
-    if not float(np.square(units, dtype=np.float64).sum()) < _LARGEST_SQUARE:
+    if not float(units @ units) < _LARGEST_SQUARE:  # a sum of squares is rounded to no less than 2²⁴ where it is not below that
         raise ValueError("expected an L2-normalised vector")
     return units
 
@@ -64,6 +67,13 @@ _Scored: TypeAlias = tuple[float, int, float, float, int]
 """As a match, unrounded, with the score first and below zero: in the order of these the best comes first, of equals the oldest idea."""
 
 
+def _match(negative: float, slot: int, centroid: float, member: float, row: int) -> Match:
+    if centroid == member:
+        score = round(centroid, _DECIMALS)
+        return Match(slot, score, score, score, row)
+    return Match(slot, round(-negative, _DECIMALS), round(centroid, _DECIMALS), round(member, _DECIMALS), row)
+
+
 class Index:
     """Rows of vectors, each a text of one idea; ideas are slots 0, 1, 2, … in the order in which they were opened."""
 
@@ -74,10 +84,15 @@ class Index:
         self._cells = Cells(self._rows)
         self._alone = array("i")
         """The row of each slot that has one row; -1 of others."""
-        self._sum = np.zeros(dimensions, np.int64)
+        self._sum = np.zeros(dimensions)
+        """Whole numbers below 2⁵³ / 2¹¹, so that a dot product with a text is exact."""
         self._sum_square = 0
         self._count = 0
-        self._last: tuple[Units, Coarse] | None = None
+        self._expected: dict[int, tuple[NDArray[np.float32], Coarse]] = {}
+        """Texts that are to come, by the identities of their vectors."""
+        self._last: Coarse | None = None
+        self._guess = math.inf
+        """What the last of the best may score: a look begins with what lies above. What it finds does not depend on it."""
 
     def __len__(self) -> int:
         return self._count
@@ -113,10 +128,10 @@ class Index:
 
     def add(self, slot: int, units: Units) -> int:
         """Add a text to the idea *slot*; return its row."""
-        coarse = self._coarse(units)
-        row = self._rows.put(slot, units, coarse)
-        self._sum_square += 2 * self._dot_sum(units) + int(self._rows.squares[row])
-        self._sum += units.astype(np.int64)
+        text = self._coarse(units)
+        row = self._rows.put(slot, text)
+        self._sum_square += 2 * self._dot_sum(units) + int(text.square)
+        self._sum += units
         self._count += 1
         first, self._alone[slot] = self._alone[slot], -1
         if first >= 0:
@@ -125,8 +140,8 @@ class Index:
             self._crowds.add(slot, row, units)
         else:
             self._alone[slot] = row
-        self._bounds.added(row, units, first, is_alone=self._alone[slot] >= 0)
-        self._cells.added(row, units, coarse, self._count, self.mean)
+        self._bounds.added(row, text, first, is_alone=self._alone[slot] >= 0)
+        self._cells.added(row, text, self._count, self.mean)
         return row
 
     def remove(self, row: int) -> None:
@@ -140,7 +155,7 @@ class Index:
             if last is not None:
                 self._alone[slot] = last
         self._sum_square += int(self._rows.squares[row]) - 2 * self._dot_sum(units)
-        self._sum -= units.astype(np.int64)
+        self._sum -= units
         self._count -= 1
         self._rows.clear(row)
         self._bounds.removed(row, last)
@@ -148,7 +163,17 @@ class Index:
 
     def expect(self, texts: Sequence[NDArray[np.float32]]) -> None:
         """Expect queries of *texts*, L2-normalised, in this order: they cost less together. What they find is the same."""
-        self._rows.foresight.expect([Coarse(in_units(text)).numbers for text in texts])
+        given = Coarse.of_each(np.stack([in_units(text) for text in texts])) if len(texts) else []
+        self._expected = {id(text): (text, coarse) for text, coarse in zip(texts, given, strict=True)}
+        self._rows.foresight.expect([coarse.numbers for coarse in given])
+
+    def units_of(self, vector: NDArray[np.float32]) -> Units:
+        """Return *vector*, L2-normalised, in units; one that is expected was looked at before."""
+        known = self._expected.get(id(vector))
+        if known is None:
+            return in_units(vector)
+        self._last = known[1]
+        return known[1].units
 
     @property
     def is_cut(self) -> bool:
@@ -162,33 +187,36 @@ class Index:
         """
         if not self._count:
             return ()
-        centre = self._centre(units)
-        found = self._near(units, centre) if self._cells.are_cut and not exhaustive else self._best(units, centre, best)
+        text = self._coarse(units)
+        centre = self._centre(text)
+        found = self._near(text, centre) if self._cells.are_cut and not exhaustive else self._best(text, centre, best)
         found.sort()
-        return tuple(
-            Match(slot, round(-negative, 6), round(centroid, 6), round(member, 6), row)
-            for negative, slot, centroid, member, row in found[:best]
-        )
+        return tuple([_match(*scored) for scored in found[:best]])
 
-    def _best(self, units: Units, centre: _Centre, best: int) -> list[_Scored]:
+    def _best(self, text: Coarse, centre: _Centre, best: int) -> list[_Scored]:
         """Return what may be among the *best* of all."""
-        look = self._bounds.look(self._coarse(units), centre.offset, centre.length, self._sum / self._texts)
+        units, look = text.units, self._bounds.look(text, centre.offset, centre.length, self._sum / self._texts)
         worth_it = partial(self._worth_it, units=units, centre=centre, look=look)
-        found = self._exact(units, centre, look.first(best), worth_it)
-        least = -max(found)[0] if len(found) == best else -math.inf
-        others = look.others(least)
-        if not others.is_empty:
+        likely = look.above(self._guess, _MOST_LIKELY)
+        found = [] if likely is None else self._exact(units, centre, likely, worth_it)
+        if len(found) < best:
+            found += self._exact(units, centre, look.first(best), worth_it)
+        least = -sorted(found)[best - 1][0] if len(found) >= best else -math.inf
+        others = look.above(least)
+        if others is not None:
             found += self._exact(units, centre, others, worth_it)
+        self._guess = least - _SPREAD
         return found
 
-    def _near(self, units: Units, centre: _Centre) -> list[_Scored]:
+    def _near(self, text: Coarse, centre: _Centre) -> list[_Scored]:
         """Return the ideas of the rows in the cells nearest to a text."""
         of_slot: dict[int, list[int]] = {}
-        for row in self._cells.near(self._coarse(units)):
-            of_slot.setdefault(self.slot_of(row), []).append(row)
-        alone = [rows[0] for slot, rows in of_slot.items() if self._alone[slot] >= 0]
+        near = self._cells.near(text)
+        for row, slot in zip(near.tolist(), self._rows.slots.take(near).tolist(), strict=True):
+            of_slot.setdefault(slot, []).append(row)
+        alone = np.array([rows[0] for slot, rows in of_slot.items() if self._alone[slot] >= 0], np.int64)
         crowds = [slot for slot in of_slot if self._alone[slot] < 0]
-        return self._exact(units, centre, Found(alone, crowds), lambda slot: self._known(slot, of_slot[slot]))
+        return self._exact(text.units, centre, Found(alone, crowds), lambda slot: self._known(slot, of_slot[slot]))
 
     def _known(self, slot: int, rows: Sequence[int]) -> Integers:
         """Return the rows of a crowd to be looked at where *rows* are those nearby: all of a small one."""
@@ -196,19 +224,19 @@ class Index:
 
     def _coarse(self, units: Units) -> Coarse:
         """Return *units* as bytes; a text that is looked for is often the next one to be added."""
-        if self._last is None or self._last[0] is not units:
-            self._last = units, Coarse(units)
-        return self._last[1]
+        if self._last is None or self._last.units is not units:
+            self._last = Coarse(units)
+        return self._last
 
     def _exact(self, units: Units, centre: _Centre, found: Found, worth_it: Callable[[int], Integers]) -> list[_Scored]:
         """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not."""
         parts = [worth_it(slot) for slot in found.slots]
-        rows = np.concatenate([np.array(found.rows, np.int64), *parts])
+        rows = np.concatenate([found.rows, *parts]) if parts else found.rows
         vectors = self._rows.units(rows)
         cosines = self._members(vectors, rows, units, centre)
         alone, at = cosines.tolist(), len(found.rows)
-        own = self._rows.slots[rows[:at]].tolist()
-        matches = [(-score, slot, score, score, row) for slot, score, row in zip(own, alone, found.rows, strict=False)]
+        own = self._rows.slots.take(found.rows).tolist()
+        matches = [(-score, slot, score, score, row) for slot, score, row in zip(own, alone, found.rows.tolist(), strict=False)]
         if not parts:
             return matches
         edges = np.cumsum([at, *map(len, parts)]).tolist()
@@ -222,29 +250,28 @@ class Index:
 
     def _worth_it(self, slot: int, units: Units, centre: _Centre, look: Look) -> Integers:
         """Return the rows of a crowd to be looked at: all of a small one, of a large one those that may be nearest."""
-        rows, bounds = self._crowds.rows(slot), look.bounds_of(slot)
+        rows = self._crowds.rows(slot)
         if not self._crowds.is_large(slot):
             return rows
-        likely = rows[[int(bounds.argmax())]]
-        worthy: Integers = rows[bounds >= self._members(self._rows.units(likely), likely, units, centre)[0]]
+        likely = rows[[look.nearest(slot)]]
+        worthy: Integers = rows[look.worthy(slot, float(self._members(self._rows.units(likely), likely, units, centre)[0]))]
         return worthy
 
     def _members(self, vectors: Units, rows: Integers, units: Units, centre: _Centre) -> Floats:
         dots = (vectors @ units).astype(np.float64)
-        return centre.cosines(dots, self._against(vectors) / self._texts, self._rows.squares[rows])
+        return centre.cosines(dots, self._against(vectors) / self._texts, self._rows.squares.take(rows))
 
     def _centroids(self, sums: Integers, slots: Sequence[int], units: Units, centre: _Centre) -> Floats:
         places = self._crowds.places(slots)
         counts, squares = self._crowds.counts[places].astype(np.float64), self._crowds.squares[places]
         with_text = (sums @ units.astype(np.int64)).astype(np.float64) / counts
-        with_mean = (sums @ self._sum).astype(np.float64) / (counts * self._texts)
+        with_mean = (sums @ self._sum.astype(np.int64)).astype(np.float64) / (counts * self._texts)
         return centre.cosines(with_text, with_mean, squares / (counts * counts))
 
-    def _centre(self, units: Units) -> _Centre:
+    def _centre(self, text: Coarse) -> _Centre:
         mean_square = self._sum_square / (self._texts * self._texts)
-        with_mean = self._dot_sum(units) / self._texts
-        square = int(float(units @ units))
-        length = math.sqrt(max(square - 2 * with_mean + mean_square, LEAST_SQUARE))
+        with_mean = self._dot_sum(text.units) / self._texts
+        length = math.sqrt(max(text.square - 2 * with_mean + mean_square, LEAST_SQUARE))
         return _Centre(mean_square, mean_square - with_mean, length)
 
     @property
@@ -253,11 +280,11 @@ class Index:
 
     def _against(self, vectors: Units) -> Floats:
         """Return the dot products of *vectors* with the sum of all texts."""
-        found: Floats = vectors.astype(np.float64) @ self._sum.astype(np.float64)
+        found: Floats = vectors.astype(np.float64) @ self._sum
         return found
 
     def _dot_sum(self, units: Units) -> int:
-        return int(units.astype(np.int64) @ self._sum)
+        return int(units.astype(np.float64) @ self._sum)
 
 
 class _Centre(NamedTuple):

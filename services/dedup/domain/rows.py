@@ -23,17 +23,32 @@ _STEADY_ROWS = 65_536
 
 
 class Coarse:
-    """A vector as *step* times ``numbers``, which are bytes, and *rest*, which is exact; *slack* is the length of the rest."""
+    """A vector of *units* as *step* times ``numbers``, which are bytes, and *rest*, which is exact; *slack* is the length of the rest."""
 
-    __slots__ = ("length", "numbers", "rest", "slack", "step")
+    __slots__ = ("length", "numbers", "rest", "slack", "square", "step", "units")
 
     def __init__(self, units: Units) -> None:
+        self.units = units
         self.step = max(math.ceil(float(np.abs(units).max()) / _COARSEST), 1)
         self.numbers: Any = np.rint(units / np.float32(self.step)).astype(np.int8)
         rest = units - self.numbers * np.float32(self.step)
         self.rest: Any = rest.astype(np.int8)
         self.slack = math.sqrt(float(rest @ rest))
-        self.length = math.sqrt(float(units @ units))
+        self.square = float(units @ units)
+        self.length = math.sqrt(self.square)
+
+    @classmethod
+    def of_each(cls, units: Units) -> list[Coarse]:
+        """Return what each row of *units* is: the same as one by one, at a fifth of the cost."""
+        steps = np.maximum(np.ceil(np.abs(units).max(axis=1) / float(_COARSEST)), 1).astype(np.float32)
+        numbers = np.rint(units / steps[:, None]).astype(np.int8)
+        rests = units - numbers * steps[:, None]
+        squares, slacks = (units * units).sum(axis=1).tolist(), np.sqrt((rests * rests).sum(axis=1, dtype=np.float64)).tolist()
+        found = [cls.__new__(cls) for _ in units]
+        for one, *parts in zip(found, units, steps.tolist(), numbers, rests.astype(np.int8), slacks, squares, strict=True):
+            one.units, one.step, one.numbers, one.rest, one.slack, one.square = parts
+            one.step, one.length = int(one.step), math.sqrt(one.square)
+        return found
 
 
 class Rows:
@@ -52,17 +67,17 @@ class Rows:
         """The longest row that there ever was."""
         self._numbers: NDArray[np.int8] = np.zeros((_FIRST_ROWS, dimensions), np.int8)
         self._rests: NDArray[np.int8] = np.zeros((_FIRST_ROWS, dimensions), np.int8)
-        self._free: list[int] = []
+        self.free: list[int] = []
+        """Rows that were let go of."""
         self.foresight = Foresight()
 
-    def put(self, slot: int, units: Units, coarse: Coarse) -> int:
-        """Keep *units*, which are *coarse*, as a row of the idea *slot*; return it."""
+    def put(self, slot: int, text: Coarse) -> int:
+        """Keep *text* as a row of the idea *slot*; return it."""
         row = self._take()
-        square = float(units @ units)
-        self._numbers[row], self._rests[row] = coarse.numbers, coarse.rest
-        self.steps[row], self.squares[row], self.slots[row] = coarse.step, square, slot
+        self._numbers[row], self._rests[row] = text.numbers, text.rest
+        self.steps[row], self.squares[row], self.slots[row] = text.step, text.square, slot
         self.foresight.changed(row)
-        self.widest, self.longest = max(self.widest, coarse.slack), max(self.longest, math.sqrt(square))
+        self.widest, self.longest = max(self.widest, text.slack), max(self.longest, text.length)
         return row
 
     def clear(self, row: int) -> None:
@@ -70,26 +85,38 @@ class Rows:
         self._numbers[row] = self._rests[row] = 0
         self.steps[row] = self.squares[row] = 0
         self.slots[row] = -1
-        self._free.append(row)
+        self.free.append(row)
 
     def units(self, rows: Any) -> Units:
         """Return the vectors of *rows* (numbers, or a slice), exactly; one vector for one row."""
+        if isinstance(rows, np.ndarray):  # by far the most; ``take`` is twice as fast as an index
+            found: Units = self._numbers.take(rows, 0).astype(np.float32)
+            found *= self.steps.take(rows)[:, None]
+            found += self._rests.take(rows, 0).astype(np.float32)  # of one type, or it takes a third longer
+            return found
         steps = self.steps[rows]
         exact: Units = self._numbers[rows] * (steps[..., None] if np.ndim(steps) else steps)
         exact += self._rests[rows]
         return exact
 
+    def dots(self, rows: slice, vector: Floats) -> Floats:
+        """Return the dot products of *rows* with *vector*."""
+        found: Floats = self._numbers[rows].astype(np.float64) @ vector
+        found *= self.steps[rows]
+        found += self._rests[rows].astype(np.float64) @ vector
+        return found
+
     def numbers(self, rows: Integers) -> NDArray[np.int8]:
         """Return the bytes of *rows*."""
-        return self._numbers[rows]
+        return self._numbers.take(rows, 0)
 
     def coarse_dots(self, given: Coarse) -> Singles:
         """Return the dot product of each row's numbers with those of *given*: whole numbers, below 2²³."""
         return self.foresight.dots(given.numbers, self._numbers[: self.used])
 
     def _take(self) -> int:
-        if self._free:
-            return self._free.pop()
+        if self.free:
+            return self.free.pop()
         room = len(self.slots)
         if self.used == room:
             self._grow(room * 2 if room < _STEADY_ROWS else room * 5 // 4)
