@@ -14,13 +14,14 @@ from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.forest import Forest
-from services.dedup.domain.ideas import IdeaState, Link, Tallies, Tally
-from services.dedup.domain.index import Index, Units, in_units
+from services.dedup.domain.holding import Holding
+from services.dedup.domain.ideas import IdeaState, Link, Standing, Tallies, Tally, Told, told_of_one, week_of
+from services.dedup.domain.index import Units, in_units
+from services.dedup.domain.links import Links
 from services.dedup.domain.policy import BALANCED, Bands, Policy
-from services.dedup.domain.portrait import Portrait, Vocabulary
-from services.dedup.domain.texts import VOTE, text_key
+from services.dedup.domain.portrait import Portrait, kept, of_places
+from services.dedup.domain.texts import VOTE
 from services.dedup.domain.votes import Votes
-from services.dedup.domain.wordings import Wordings
 
 _FAMILY = "family of "
 
@@ -40,8 +41,7 @@ class Board:
         self.ideas: dict[str, IdeaState] = {}
         self.slots: list[IdeaState] = []
         self.merges, self.persons = Forest(), Forest()
-        self.links: dict[str, Link] = {}
-        self.revisions: dict[str, int] = {}
+        self.links = Links()
         self.acts, self.calibration, self.votes = Acts(), Calibration(), Votes()
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
@@ -49,8 +49,8 @@ class Board:
         self.merged_by_repair = doubts.merged_by_repair
         self.policy = policy
         """For decisions to come; folding does not ask it."""
-        self.index = Index(dimensions)
-        self.wordings, self.vocabulary = Wordings(), Vocabulary()
+        self._holding = holding = Holding(dimensions)
+        self.index, self.wordings, self.vocabulary = holding.index, holding.wordings, holding.vocabulary
         self.touched: dict[str, int] = {}
         """Ideas whose published state has changed since it was last cleared, each with the sequence of the decision that changed it."""
         self.latest: Micros = 0
@@ -58,9 +58,8 @@ class Board:
         self.changed: set[str] = set()
         """Of the touched ideas those that lost a text, or were merged or unmerged: their portraits hold no longer."""
         self._positions: dict[str, int] = {}
-        self._bands: tuple[tuple[Policy, float, float], Bands] | None = None
+        self._bands: tuple[Policy, float, float, Bands] | None = None
         self._tallies = Tallies(self.persons.root)
-        self._by_person: dict[str, dict[str, None]] = {}
 
     def __len__(self) -> int:
         """Return how many texts it holds in memory."""
@@ -69,10 +68,11 @@ class Board:
     @property
     def bands(self) -> Bands:
         """From which scores on it merges and suggests at this moment."""
-        by = self.policy, self.calibration.threshold, self.calibration.eager
-        if self._bands is None or self._bands[0] != by:
-            self._bands = by, self.policy.bands(*by[1:])
-        return self._bands[1]
+        policy, threshold, eager = self.policy, self.calibration.threshold, self.calibration.eager
+        known = self._bands
+        if known is None or known[0] is not policy or known[1] != threshold or known[2] != eager:
+            self._bands = known = policy, threshold, eager, policy.bands(threshold, eager)
+        return known[3]
 
     def position_of(self, event_id: str) -> int | None:
         """Return where the log speaks of *event_id*; None for an event that is new."""
@@ -96,6 +96,21 @@ class Board:
         if self.merges.is_alone(root_id):
             return self.own(root_id)
         return self._tallies.of(_FAMILY + root_id, self._family_links(root_id))
+
+    def told(self, idea_id: str) -> Told:
+        """Return what readers are told of an idea's links: of a root's whole family, of one that was merged away of its own."""
+        only, this_week = self.ideas[idea_id].only, week_of(self.latest)
+        if only is not None and self.merges.is_alone(idea_id):
+            return told_of_one(only, this_week)
+        return (self.family(idea_id) if self.root_of(idea_id) == idea_id else self.own(idea_id)).told(this_week)
+
+    def portrait_of(self, idea_id: str) -> Portrait | None:
+        """Return the portrait of an idea as it was last published."""
+        idea = self.ideas[idea_id]
+        found, only = idea.portrait, idea.only
+        if isinstance(found, bytes):
+            return None if only is None else of_places(found, self.wordings.text(only.row))
+        return found
 
     def rows_below(self, root_id: str) -> list[int]:
         """Return the rows of all texts of the family of *root_id*, in ascending order."""
@@ -126,17 +141,19 @@ class Board:
 
     def close(self, entry: Entry) -> None:
         """Record that *entry*, whose decisions were applied, is the last of the log."""
+        author = entry.author
         for idea in entry.ideas:
             state = self.ideas[idea.idea_id]
-            state.version, state.said_by = idea.version, entry.author
-            state.portrait = Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions)
+            state.version, state.said_by = idea.version, author
+            text = None if state.only is None or state.only.row < 0 else self.wordings.text(state.only.row)
+            state.portrait = kept(Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions), text)
         self._positions[entry.event_id] = self.position = entry.position
         self.touched.clear()
         self.changed.clear()
 
     def see(self, seen: Seen) -> None:
         """Remember the newest revision of a piece of feedback, and what it is a vote for."""
-        self.revisions[seen.feedback_id] = seen.revision
+        self.links.see(seen.feedback_id, seen.revision)
         self.votes.put(seen.feedback_id, seen.vote)
 
     def apply(self, decision: Decision, vector: Units | None = None) -> None:
@@ -160,7 +177,9 @@ class Board:
                 self.ideas[idea_id].title, self.ideas[idea_id].titled_by = decision.title or "", decision.person_id or ""
                 self._touch(idea_id)
             case "status_changed":
-                self.ideas[idea_id].take_status(decision)
+                self.ideas[idea_id].standing = Standing(
+                    decision.status or "", decision.reason, decision.release_id, decision.release_name, decision.release_url
+                )
                 self._touch(idea_id)
         if decision.type in ("opened", "unlinked"):
             return  # they say nothing of pairs of ideas
@@ -176,7 +195,7 @@ class Board:
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
-        links = [self.links[feedback] for person in self.persons.below(pointer.person_id) for feedback in self._by_person.get(person, ())]
+        links = [link for person in self.persons.below(pointer.person_id) for link in self.links.of_person(person)]
         ideas = {link.idea_id for link in links} | {self.root_of(link.idea_id) for link in links}
         before = {idea: (len(self.own(idea).people), len(self.family(idea).people)) for idea in ideas}
         if pointer.joined:
@@ -193,8 +212,8 @@ class Board:
         """Let go of what a person said: the links stay, and count."""
         self.acts.erase(person_id)
         self.votes.erase(person_id)
-        for link in [self.links[feedback] for feedback in self._by_person.get(person_id, ())]:
-            self._release(link)
+        for link in self.links.of_person(person_id):
+            self._holding.release(link)
             link.row = -1
             for idea_id in (link.idea_id, self.root_of(link.idea_id)):
                 self._change(idea_id)
@@ -209,24 +228,21 @@ class Board:
     def _link(self, decision: Decision, vector: Units | None) -> None:
         idea = self.ideas[decision.idea_id or ""]
         feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._hold(idea, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
-        idea.title_is_of(person)
+        row = self._holding.hold(idea.slot, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
+        if idea.titled_by is None:
+            idea.titled_by = person
         if decision.method == VOTE:
             self.votes.recall(decision)
         link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
-        self.links[feedback] = idea.links[feedback] = link
-        self._by_person.setdefault(person, {})[feedback] = None
-        self.latest = max(self.latest, decision.occurred_at)
+        self.links.put(link)
+        idea.put(link)
+        self.latest = max(self.latest, link.occurred_at)
         self._count(link)
 
     def _unlink(self, feedback_id: str) -> None:
-        link = self.links.pop(feedback_id)
-        del self.ideas[link.idea_id].links[feedback_id]
-        of_person = self._by_person[link.person_id]
-        del of_person[feedback_id]
-        if not of_person:
-            del self._by_person[link.person_id]
-        self._release(link)
+        link = self.links.take_out(feedback_id)
+        self.ideas[link.idea_id].drop(feedback_id)
+        self._holding.release(link)
         self._forget(link.idea_id)
         self._change(link.idea_id)
         self._change(self.root_of(link.idea_id))
@@ -235,36 +251,17 @@ class Board:
         link = self.links[feedback_id]
         former, idea = self.ideas[link.idea_id], self.ideas[idea_id]
         held = None if link.row < 0 else (self.wordings.text(link.row), self.index.vector(link.row))
-        del former.links[feedback_id]
-        self._release(link)
+        former.drop(feedback_id)
+        self._holding.release(link)
         self._forget(former.idea_id)
         self._change(former.idea_id)
         self._change(self.root_of(former.idea_id))
         link.idea_id = idea_id
-        link.row = -1 if held is None else self._hold(idea, held[0], feedback_id, held[1])
-        idea.title_is_of(link.person_id)
-        idea.links[feedback_id] = link
+        link.row = -1 if held is None else self._holding.hold(idea.slot, held[0], feedback_id, held[1])
+        if idea.titled_by is None:
+            idea.titled_by = link.person_id
+        idea.put(link)
         self._count(link)
-
-    def _hold(self, idea: IdeaState, text: str, feedback: str, vector: Units | None) -> int:
-        """Return the row of *idea* that says *text*, a new one with *vector* if need be."""
-        key = text_key(text)
-        for row in self.wordings.rows(key):
-            if self.index.slot_of(row) == idea.slot:
-                break
-        else:
-            if vector is None:
-                raise ValueError(f"the log lacks the vector of a text that {idea.idea_id} does not hold")
-            row = self.index.add(idea.slot, vector)
-            self.vocabulary.add(text)
-        self.wordings.add(key, row, feedback, text)
-        return row
-
-    def _release(self, link: Link) -> None:
-        text = self.wordings.text(link.row) if link.row >= 0 else None
-        if text is not None and not self.wordings.remove(link.row, link.feedback_id):
-            self.index.remove(link.row)
-            self.vocabulary.remove(text)
 
     def _relate(self, how: str, child: str, parent: str) -> None:
         if how == "accepted":
@@ -282,8 +279,9 @@ class Board:
     def _count(self, link: Link) -> None:
         idea_id, root = link.idea_id, self.merges.root(link.idea_id)
         self._tallies.add(idea_id, link)
-        self.touched[idea_id] = self.touched[root] = self.sequence
+        self.touched[idea_id] = self.sequence
         if root != idea_id or not self.merges.is_alone(root):
+            self.touched[root] = self.sequence
             self._tallies.add(_FAMILY + root, link)
 
     def _forget(self, idea_id: str) -> None:

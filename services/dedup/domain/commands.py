@@ -36,13 +36,7 @@ def change_status(draft: Draft) -> None:
         refuse(draft, "idea_id: no such idea on this board")
         return
     release = (event.release_id, event.release_name, event.release_url)
-    if (event.status, event.reason, *release) == (
-        idea.status,
-        idea.reason,
-        idea.release_id,
-        idea.release_name,
-        idea.release_url,
-    ):
+    if (event.status, event.reason, *release) == idea.standing:
         return
     draft.decide(
         "status_changed",
@@ -124,7 +118,7 @@ def _move(draft: Draft) -> None:
             idea_id=event.idea_id,
             other_idea_id=link.idea_id,
             feedback_id=link.feedback_id,
-            revision=board.revisions[link.feedback_id],
+            revision=board.links.revision_of(link.feedback_id),
             person_id=link.person_id,
         )
 
@@ -156,7 +150,7 @@ def _take_out(draft: Draft, root: str, part: Sequence[str]) -> None:
     _say(draft, "opened", idea_id=opened, title=ERASED_TITLE if row < 0 else title_of(board.wordings.text(row)))
     for feedback in inside:
         link = board.links[feedback]
-        said = {"feedback_id": feedback, "revision": board.revisions[feedback], "person_id": link.person_id}
+        said = {"feedback_id": feedback, "revision": board.links.revision_of(feedback), "person_id": link.person_id}
         _say(draft, "split", idea_id=opened, other_idea_id=link.idea_id, **said)
 
 

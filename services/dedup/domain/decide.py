@@ -89,7 +89,7 @@ def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -
 def _place(draft: Draft, vector_of: VectorOf) -> None:
     board, event = draft.board, draft.event
     feedback, text = event.feedback_id or "", event.text or ""
-    if event.revision <= board.revisions.get(feedback, -1):
+    if event.revision <= board.links.revision_of(feedback):
         return
     draft.see(feedback, event.revision)
     link = board.links.get(feedback)
@@ -201,22 +201,17 @@ def _repaired(pair: Pair, threshold: float) -> dict[str, Any]:
 
 
 def _candidates(board: Board, matches: Sequence[Match]) -> str:
-    def shown(match: Match) -> dict[str, Any]:
-        nearest = board.links[board.wordings.first_feedback(match.row)]
-        return {
-            "idea": board.slots[match.slot].idea_id,
-            "score": match.score,
-            "centroid": match.centroid,
-            "member": match.member,
-            "nearest": nearest.event_id,
-        }
-
-    return orjson.dumps([shown(match) for match in matches]).decode()
+    slots, links, first = board.slots, board.links, board.wordings.first_feedback
+    shown = [
+        {"idea": slots[slot].idea_id, "score": score, "centroid": centroid, "member": member, "nearest": links[first(row)].event_id}
+        for slot, score, centroid, member, row in matches
+    ]
+    return orjson.dumps(shown).decode()
 
 
 def _retract(draft: Draft) -> None:
     board, feedback = draft.board, draft.event.feedback_id or ""
-    if draft.event.revision < board.revisions.get(feedback, -1):
+    if draft.event.revision < board.links.revision_of(feedback):
         return
     draft.see(feedback, draft.event.revision)
     if feedback in board.links:

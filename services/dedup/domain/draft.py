@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from services.common.events import BoardEvent, Decision, DecisionType
-from services.common.values import filler, maker
+from services.common.values import filler, maker, placer
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
@@ -16,7 +16,14 @@ from services.dedup.domain.index import Units
 from services.dedup.domain.states import changed_ideas
 from services.dedup.domain.votes import Vote
 
-_DECISION, _ENTRY = maker(Decision), maker(Entry)
+_DECISION = maker(Decision)
+_ENTRY = placer(
+    Entry,
+    (
+        *("board", "position", "event_id", "origin", "decisions", "ideas"),
+        *("seen", "persons", "census", "erased", "undone", "vector"),
+    ),
+)
 _OF_EVENT = ("workspace", "board", "event_id", "occurred_at", "ingested_at")
 _LINKED = filler(
     Decision,
@@ -116,19 +123,20 @@ class Draft:
 
     def finish(self) -> Entry:
         """Close the board's next entry and return it."""
+        board, event = self.board, self.event
         entry = _ENTRY(
-            board=self.board.key,
-            position=self.board.position + 1,
-            event_id=self.event.event_id,
-            origin=self._origin,
-            decisions=tuple(self._decisions),
-            ideas=changed_ideas(self.board, self.event.ingested_at),
-            seen=self._seen,
-            persons=self._persons,
-            census=self._census,
-            erased=self._erased,
-            undone=self._undone,
-            vector=self._vector,
+            board.key,
+            board.position + 1,
+            event.event_id,
+            self._origin,
+            tuple(self._decisions),
+            changed_ideas(board, event.ingested_at),
+            self._seen,
+            self._persons,
+            self._census,
+            self._erased,
+            self._undone,
+            self._vector,
         )
-        self.board.close(entry)
+        board.close(entry)
         return entry

@@ -58,8 +58,10 @@ class Entry:
     def author(self) -> str | None:
         """Return who said what it is about; None where nobody did. Votes that followed are others'."""
         of = None if self.seen is None else self.seen.feedback_id
-        said = (one for one in reversed(self.decisions) if one.type in ("linked", "unlinked") and one.feedback_id == of)
-        return next((one.person_id for one in said), None)
+        for one in reversed(self.decisions):
+            if one.feedback_id == of and one.type in ("linked", "unlinked"):
+                return one.person_id
+        return None
 
     def body(self) -> bytes:
         """Return everything but the vector and the place in the log as canonical JSON."""

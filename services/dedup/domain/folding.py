@@ -168,7 +168,7 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
     if erased is not None:
         board.erase(erased)
     feedback, census, seen = event.feedback_id or "", None, None
-    known = board.revisions.get(feedback, -1)
+    known = board.links.revision_of(feedback)
     if event.type in ("submitted", "revised"):
         seen = Seen(feedback, event.revision, vote_of(event)) if event.revision > known else None
         census = _census(board)

@@ -14,7 +14,7 @@ def place_vote(draft: Draft) -> None:
     """Link a bare "+1" to its parent's idea, with no word but its own; without the parent nobody knows yet what it wants."""
     board, event = draft.board, draft.event
     feedback, parent_id = event.feedback_id or "", event.parent_id or ""
-    if event.revision <= board.revisions.get(feedback, -1):
+    if event.revision <= board.links.revision_of(feedback):
         return
     draft.see(feedback, event.revision, vote_of(event))
     before = board.idea_of(feedback)
@@ -30,6 +30,8 @@ def place_vote(draft: Draft) -> None:
 def follow(draft: Draft, feedback: str, before: str | None) -> None:
     """Bring the votes for *feedback*, which was in the idea *before*, to where it is now; one that a human moved elsewhere stays there."""
     board = draft.board
+    if not board.votes.has(feedback):
+        return
     changed = [feedback]
     while changed:
         parent_id = changed.pop()
@@ -41,7 +43,9 @@ def follow(draft: Draft, feedback: str, before: str | None) -> None:
             if (None if link is None else link.idea_id) != before:
                 continue
             if link is not None:
-                unlink(draft, name, board.revisions.get(name, vote.said["revision"]), VOTE, "retracted" if parent is None else "revised")
+                unlink(
+                    draft, name, board.links.revision_of(name, vote.said["revision"]), VOTE, "retracted" if parent is None else "revised"
+                )
             if parent is not None:
                 _link(draft, vote, parent)
             changed.append(name)

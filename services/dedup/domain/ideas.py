@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.common.clock import Micros
-from services.common.events import Decision
-from services.dedup.domain.portrait import Portrait
+from services.dedup.domain.portrait import Places, Portrait
 
 
 @dataclass(slots=True)
@@ -73,15 +73,33 @@ class Tally:
             return "new", now, self._before
         return ("growing" if now > self._before else "fading" if now < self._before else "steady"), now, self._before
 
+    def told(self, this_week: int) -> Told:
+        """Return what readers are told of it in *this_week*."""
+        return Told(len(self.people), self.mentions, self.first, self.last, *self.trend(this_week))
+
     def _within(self, last_week: int) -> set[str]:
         """Return who spoke in the four weeks that end with *last_week*."""
         spoken = [people for week in range(last_week - _SPAN + 1, last_week + 1) if (people := self.weeks.get(week)) is not None]
         return set().union(*spoken)
 
 
+class Standing(NamedTuple):
+    """How far the team is with an idea."""
+
+    status: str = "open"
+    reason: str | None = None
+    release_id: str | None = None
+    release_name: str | None = None
+    release_url: str | None = None
+
+
+OPEN = Standing()
+_NO_LINKS: Mapping[str, Link] = {}
+
+
 @dataclass(slots=True)
 class IdeaState:
-    """What a board knows of one idea beside its vectors."""
+    """What a board knows of one idea beside its vectors. Most have one link, and never get more: theirs takes no dictionary."""
 
     idea_id: str
     slot: int
@@ -91,29 +109,60 @@ class IdeaState:
     """Who wrote what led to the state that was published last; None where nobody did."""
     titled_by: str | None = None
     """The person whose words the title is; empty where a human gave it."""
-    status: str = "open"
-    reason: str | None = None
-    release_id: str | None = None
-    release_name: str | None = None
-    release_url: str | None = None
+    standing: Standing = OPEN
     version: int = 0
-    portrait: Portrait | None = None
+    portrait: Portrait | Places | None = None
     """As it was last published."""
-    links: dict[str, Link] = field(default_factory=dict)
-    """By feedback id, in the order of linking."""
+    _links: Link | dict[str, Link] | None = None
 
-    def title_is_of(self, person_id: str) -> None:
-        """Let the title be of *person_id*, unless it is somebody's already."""
-        if self.titled_by is None:
-            self.titled_by = person_id
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """Return its links by feedback id, in the order of linking."""
+        kept = self._links
+        if kept is None:
+            return _NO_LINKS
+        return {kept.feedback_id: kept} if type(kept) is Link else kept  # type: ignore[return-value]
 
-    def take_status(self, decision: Decision) -> None:
-        """Take over the status and release that *decision* names."""
-        self.status = decision.status or ""
-        self.reason = decision.reason
-        self.release_id = decision.release_id
-        self.release_name = decision.release_name
-        self.release_url = decision.release_url
+    @property
+    def only(self) -> Link | None:
+        """Return its link if it never had more than this one."""
+        return self._links if type(self._links) is Link else None
+
+    def put(self, link: Link) -> None:
+        """Add *link*."""
+        kept = self._links
+        if kept is None:
+            self._links = link
+        elif type(kept) is Link:
+            self._links = {kept.feedback_id: kept, link.feedback_id: link}
+        else:
+            kept[link.feedback_id] = link  # type: ignore[index]
+
+    def drop(self, feedback_id: str) -> None:
+        """Take the link of *feedback_id*, which is one of its, out."""
+        if type(self._links) is dict:
+            del self._links[feedback_id]
+        else:
+            self._links = None
+
+
+class Told(NamedTuple):
+    """What readers are told of a set of links."""
+
+    people: int
+    mentions: int
+    first: Micros | None
+    last: Micros | None
+    trend: str
+    recent: int
+    earlier: int
+
+
+def told_of_one(link: Link, this_week: int) -> Told:
+    """Return what a ``Tally`` of *link* alone comes to."""
+    at, weeks = link.occurred_at, this_week - week_of(link.occurred_at)
+    now, before = int(0 <= weeks < _SPAN), int(_SPAN <= weeks < 2 * _SPAN)
+    return Told(1, 1, at, at, "new" if weeks < _SPAN else "fading" if before else "steady", now, before)
 
 
 _KEPT_FROM = 16

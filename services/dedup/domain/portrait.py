@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeAlias
 
 import numpy as np
 
@@ -18,6 +19,7 @@ from services.dedup.domain.wordings import Wordings
 
 _QUOTE_CHARACTERS = 280
 _KEYWORDS = 4
+_MOST_PLACES = 256
 _MOST_TEXTS = 256
 """Of a larger idea so many, evenly spread, are looked at."""
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -35,10 +37,32 @@ class Portrait:
     """When it was drawn or last shown."""
 
 
-def is_due(portrait: Portrait | None, mentions: int) -> bool:
+Places: TypeAlias = bytes
+"""The portrait of an idea of one mention: which words of its text are the keywords. That it quotes the text goes without saying."""
+
+
+def kept(portrait: Portrait, text: str | None) -> Portrait | Places:
+    """Return *portrait*, of an idea whose only text is *text*, as little as will do; whole where it has none, or several."""
+    if portrait.mentions != 1 or text is None or portrait.quote != quote_of(text):
+        return portrait
+    words = words_of(text)
+    if not set(words).issuperset(portrait.keywords) or len(words) > _MOST_PLACES:
+        return portrait
+    return bytes([words.index(word) for word in portrait.keywords])
+
+
+def of_places(places: Places, text: str) -> Portrait:
+    """Return the portrait of *text* that ``kept`` made *places* of."""
+    words = words_of(text)
+    return Portrait(quote_of(text), tuple([words[place] for place in places]), 1)
+
+
+def is_due(portrait: Portrait | Places | None, mentions: int) -> bool:
     """Tell whether an idea of so many *mentions* has grown out of *portrait*, or has texts again where it had none."""
     if portrait is None:
         return True
+    if isinstance(portrait, Places):
+        return mentions != 1
     return portrait.mentions != mentions and (not portrait.quote or _rung(portrait.mentions) != _rung(mentions))
 
 
@@ -46,13 +70,14 @@ class Vocabulary:
     """How often each word is said on a board, each distinct text of an idea counted once."""
 
     def __init__(self) -> None:
-        self._counts: Counter[str] = Counter()
+        self._counts: dict[str, int] = {}
         self._total = 0
 
     def add(self, text: str) -> None:
         """Count the words of *text*."""
-        words = words_of(text)
-        self._counts.update(words)
+        words, counts = words_of(text), self._counts
+        for word in words:
+            counts[word] = counts.get(word, 0) + 1
         self._total += len(words)
 
     def remove(self, text: str) -> None:
@@ -65,11 +90,12 @@ class Vocabulary:
 
     def telling(self, texts: Sequence[str], ideas: int) -> tuple[str, ...]:
         """Return the words that set *texts*, one of so many *ideas*, apart: tf · ln(1 + A/f), A being the mean words an idea."""
-        counts = Counter(word for text in texts for word in set(words_of(text)))
+        counts = Counter(word for text in texts for word in set(words_of(text))) if len(texts) > 1 else dict.fromkeys(words_of(texts[0]), 1)
         least = 2 if len(texts) > 2 and max(counts.values(), default=0) > 1 else 1
-        mean = self._total / max(ideas, 1)
-        scored = {word: round(count * math.log(1 + mean / self._counts[word]), 6) for word, count in counts.items() if count >= least}
-        return tuple(sorted(scored, key=lambda word: (-scored[word], word))[:_KEYWORDS])
+        mean, said = self._total / max(ideas, 1), self._counts
+        scored = [(-round(count * math.log(1 + mean / said[word]), 6), word) for word, count in counts.items() if count >= least]
+        scored.sort()
+        return tuple([word for _, word in scored[:_KEYWORDS]])
 
 
 def draw(index: Index, wordings: Wordings, vocabulary: Vocabulary, rows: Sequence[int], *, ideas: int, mentions: int) -> Portrait:

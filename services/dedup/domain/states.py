@@ -4,61 +4,74 @@ from __future__ import annotations
 
 from services.common.clock import Micros
 from services.common.events import Idea
-from services.common.values import maker
+from services.common.values import placer
 from services.dedup.domain.board import Board
-from services.dedup.domain.ideas import week_of
+from services.dedup.domain.ideas import Told
 from services.dedup.domain.portrait import Portrait, draw, is_due
 
-_IDEA = maker(Idea)
+_IDEA = placer(
+    Idea,
+    (
+        *("idea_id", "workspace", "board", "version", "root_id", "title", "status", "people", "mentions", "first_seen", "last_seen"),
+        *("updated_at", "merged_ideas", "release_id", "release_name", "quote", "keywords", "trend", "recent_people", "earlier_people"),
+    ),
+)
+_BLANK = Portrait("", (), 0)
 
 
 def changed_ideas(board: Board, at: Micros) -> tuple[Idea, ...]:
     """Return the states of the ideas that *board* has touched, in the order in which they were opened; *at* is their moment of change."""
-    touched = sorted(board.touched, key=lambda idea_id: board.ideas[idea_id].slot)
-    for idea_id in touched:
-        _draw(board, idea_id)
-    return tuple(idea_state(board, idea_id, at, _version(board, idea_id)) for idea_id in touched)
+    touched = list(board.touched)
+    if len(touched) > 1:
+        touched.sort(key=lambda idea_id: board.ideas[idea_id].slot)
+    drawn = [_draw(board, idea_id) for idea_id in touched]  # all, before any is told
+    return tuple([_told(board, idea_id, at, _version(board, idea_id), *of) for idea_id, of in zip(touched, drawn, strict=True)])
 
 
 def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
     """Return the state of one idea: a root counts its family, one that was merged away its own links."""
+    return _told(board, idea_id, at, version, board.told(idea_id), board.portrait_of(idea_id) or _BLANK)
+
+
+def _told(board: Board, idea_id: str, at: Micros, version: int, told: Told, portrait: Portrait) -> Idea:  # noqa: PLR0917
     idea = board.ideas[idea_id]
-    root = board.root_of(idea_id)
-    tally = board.family(idea_id) if root == idea_id else board.own(idea_id)
-    portrait = idea.portrait or Portrait("", (), 0)
-    trend, now, before = tally.trend(week_of(board.latest))
     return _IDEA(
-        idea_id=idea_id,
-        workspace=board.workspace,
-        board=board.board,
-        version=version,
-        root_id=root,
-        title=idea.title,
-        status=idea.status,
-        people=len(tally.people),
-        mentions=tally.mentions,
-        first_seen=idea.opened_at if tally.first is None else tally.first,
-        last_seen=idea.opened_at if tally.last is None else tally.last,
-        updated_at=at,
-        merged_ideas=0 if board.merges.is_alone(idea_id) else sum(1 for _ in board.merges.below(idea_id)) - 1,
-        release_id=idea.release_id,
-        release_name=idea.release_name,
-        quote=portrait.quote or None,
-        keywords=" ".join(portrait.keywords) or None,
-        trend=trend,
-        recent_people=now,
-        earlier_people=before,
+        idea_id,
+        board.workspace,
+        board.board,
+        version,
+        board.root_of(idea_id),
+        idea.title,
+        idea.standing.status,
+        told.people,
+        told.mentions,
+        idea.opened_at if told.first is None else told.first,
+        idea.opened_at if told.last is None else told.last,
+        at,
+        0 if board.merges.is_alone(idea_id) else sum(1 for _ in board.merges.below(idea_id)) - 1,
+        idea.standing.release_id,
+        idea.standing.release_name,
+        portrait.quote or None,
+        " ".join(portrait.keywords) or None,
+        told.trend,
+        told.recent,
+        told.earlier,
     )
 
 
-def _draw(board: Board, idea_id: str) -> None:
-    idea = board.ideas[idea_id]
-    is_root = board.root_of(idea_id) == idea_id
-    mentions = (board.family(idea_id) if is_root else board.own(idea_id)).mentions
-    if idea_id not in board.changed and not is_due(idea.portrait, mentions):
-        return
-    rows = board.rows_below(idea_id) if is_root else sorted({link.row for link in idea.links.values() if link.row >= 0})
-    idea.portrait = draw(board.index, board.wordings, board.vocabulary, rows, ideas=len(board.slots), mentions=mentions)
+def _draw(board: Board, idea_id: str) -> tuple[Told, Portrait]:
+    """Return what is told of an idea, and its portrait, drawn anew if that is due."""
+    idea, told = board.ideas[idea_id], board.told(idea_id)
+    if idea_id not in board.changed and not is_due(idea.portrait, told.mentions):
+        return told, board.portrait_of(idea_id) or _BLANK
+    only = idea.only
+    if only is not None and told.mentions == 1:
+        rows = [only.row] if only.row >= 0 else []
+    elif board.root_of(idea_id) == idea_id:
+        rows = board.rows_below(idea_id)
+    else:
+        rows = sorted({link.row for link in idea.links.values() if link.row >= 0})
+    return told, draw(board.index, board.wordings, board.vocabulary, rows, ideas=len(board.slots), mentions=told.mentions)
 
 
 def _version(board: Board, idea_id: str) -> int:

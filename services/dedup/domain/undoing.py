@@ -42,7 +42,7 @@ def _place(draft: Draft, target: str) -> None:
     for feedback, idea in list(board.acts.places()):
         link = board.links.get(feedback)
         if link is not None and link.idea_id != idea:
-            said = {"feedback_id": feedback, "revision": board.revisions[feedback], "person_id": link.person_id}
+            said = {"feedback_id": feedback, "revision": board.links.revision_of(feedback), "person_id": link.person_id}
             _say(draft, "moved", target, idea_id=idea, other_idea_id=link.idea_id, **said)
 
 

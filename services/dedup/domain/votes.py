@@ -84,6 +84,8 @@ class Votes:
 
     def put(self, feedback_id: str, vote: Vote | None) -> None:
         """Let *feedback_id* be *vote*, or none."""
+        if vote is None and not self._votes:
+            return
         former = self._votes.pop(feedback_id, None)
         if former is not None:
             self._of[former.parent_id].discard(feedback_id)
@@ -98,6 +100,10 @@ class Votes:
         vote = Vote.of(linked)
         if vote is not None:
             self.put(linked.feedback_id or "", vote)
+
+    def has(self, parent_id: str) -> bool:
+        """Tell whether there are votes for *parent_id*."""
+        return parent_id in self._of
 
     def of(self, parent_id: str) -> list[tuple[str, Vote]]:
         """Return the votes for *parent_id*, by their ids."""
