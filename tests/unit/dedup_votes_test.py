@@ -171,3 +171,58 @@ def test_of_an_erased_persons_vote_that_waits_nothing_is_left_but_that_it_counts
     outcomes = handle_all(handler_on(log), [received([waits, gone, submitted(0, "export boards as pdf")])])
     assert b"mark" not in b"".join(body for rows in log.rows.values() for body, _ in rows)
     assert b"mark" not in b"".join(output.value or b"" for one in outcomes for output in getattr(one, "outputs", ()))
+
+
+def test_a_human_who_moves_a_wish_moves_its_votes_and_takes_all_of_it_back() -> None:
+    move = command(3, "move", feedback_id=_PARENT.feedback_id, idea_id=idea_name(2))
+    there = (_PARENT, _vote(1), submitted(2, "a timer everyone can hear"), move)
+    decisions, moved, _ = _decide(*there)
+    assert [(decision.type, decision.feedback_id) for decision in decisions[-2:]] == [
+        ("moved", f"{WORKSPACE}:feedback:0"),
+        ("moved", f"{WORKSPACE}:feedback:1"),
+    ]
+    assert [idea.mentions for idea in moved.values()] == [0, 3]
+
+    late = _vote(4, person_id=f"{WORKSPACE}:person:eve", feedback=4)
+    _, back, _ = _decide(*there, late, command(5, "undo", undone_event_id=move.event_id))
+    assert [idea.mentions for idea in back.values()] == [3, 1]
+
+
+def test_what_is_split_off_takes_its_votes_along() -> None:
+    parts = (_PARENT, _vote(1), submitted(2, "let me export boards as pdf", person="bob"), submitted(3, "something else entirely"))
+    merge = command(4, "merge", idea_id=idea_name(3), other_idea_id=idea_name(0))
+    split = command(5, "split", idea_id=idea_name(0), feedback_id=_PARENT.feedback_id)
+    decisions, _, _ = _decide(*parts, merge, split)
+    gone = {decision.feedback_id for decision in decisions if decision.type == "split"}
+    assert {f"{WORKSPACE}:feedback:{number}" for number in (0, 1)} <= gone
+
+
+_ACTS = st.lists(
+    st.tuples(st.sampled_from(["wish", "vote", "vote", "retract", "move", "move", "undo"]), _PIECES, _PIECES), min_size=4, max_size=18
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(steps=_ACTS)
+def test_votes_stay_with_their_wishes_wherever_humans_put_them_and_back(steps: list[tuple[str, int, int]]) -> None:
+    board, newest, moves = Board(WORKSPACE, BOARDS[0], DIMENSIONS), dict[int, tuple[str, int]](), list[str]()
+    encoder = FakeEncoder()
+    for place, (kind, one, other) in enumerate(steps):
+        name, idea = f"{WORKSPACE}:feedback:{one}", board.idea_of(f"{WORKSPACE}:feedback:{other}")
+        if kind == "move":
+            if idea is None or newest.get(one, ("", 0))[0] != "wish":
+                continue
+            event = command(place, "move", feedback_id=name, idea_id=idea)
+            moves.append(event.event_id)
+        elif kind == "undo":
+            if not moves:
+                continue
+            event = command(place, "undo", undone_event_id=moves[one % len(moves)])
+        else:
+            event, newest[one] = _step(place, kind, one, other, place), (kind, other)
+        decide(board, event, f"board.events/0/{place}", lambda text: encoder.encode([text])[0])
+        for piece in range(5):
+            wanted = _wanted(piece, newest)
+            assert board.idea_of(f"{WORKSPACE}:feedback:{piece}") == (
+                None if wanted is None else board.idea_of(f"{WORKSPACE}:feedback:{wanted}")
+            )

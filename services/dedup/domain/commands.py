@@ -9,6 +9,7 @@ from services.common import ids
 from services.common.events import DecisionType
 from services.dedup.domain.acts import UNDO
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.following import votes_beside
 from services.dedup.domain.split import part_around
 from services.dedup.domain.texts import ERASED_TITLE, title_of
 from services.dedup.domain.undoing import undo, undone_by
@@ -112,15 +113,8 @@ def _move(draft: Draft) -> None:
     if link is None:
         refuse(draft, "feedback_id: no such feedback is linked on this board")
     elif link.idea_id != event.idea_id:
-        _say(
-            draft,
-            "moved",
-            idea_id=event.idea_id,
-            other_idea_id=link.idea_id,
-            feedback_id=link.feedback_id,
-            revision=board.links.revision_of(link.feedback_id),
-            person_id=link.person_id,
-        )
+        for feedback in [link.feedback_id, *votes_beside(board, link.feedback_id)]:
+            _bring(draft, "moved", feedback, event.idea_id or "")
 
 
 def _split(draft: Draft) -> None:
@@ -141,7 +135,8 @@ def _split(draft: Draft) -> None:
 
 def _take_out(draft: Draft, root: str, part: Sequence[str]) -> None:
     board, event = draft.board, draft.event
-    inside = [feedback for feedback in part if feedback in board.links and board.root_of(board.links[feedback].idea_id) == root]
+    wanted = [feedback for feedback in part if feedback in board.links and board.root_of(board.links[feedback].idea_id) == root]
+    inside = list(dict.fromkeys([*wanted, *(vote for feedback in wanted for vote in votes_beside(board, feedback))]))
     if len(inside) == board.family(root).mentions or not inside:
         refuse(draft, "nothing would stay, or nothing leave; move single pieces of feedback instead")
         return
@@ -149,9 +144,13 @@ def _take_out(draft: Draft, root: str, part: Sequence[str]) -> None:
     row = board.links[inside[0]].row
     _say(draft, "opened", idea_id=opened, title=ERASED_TITLE if row < 0 else title_of(board.wordings.text(row)))
     for feedback in inside:
-        link = board.links[feedback]
-        said = {"feedback_id": feedback, "revision": board.links.revision_of(feedback), "person_id": link.person_id}
-        _say(draft, "split", idea_id=opened, other_idea_id=link.idea_id, **said)
+        _bring(draft, "split", feedback, opened)
+
+
+def _bring(draft: Draft, kind: DecisionType, feedback: str, idea_id: str) -> None:
+    link = draft.board.links[feedback]
+    said = {"feedback_id": feedback, "revision": draft.board.links.revision_of(feedback), "person_id": link.person_id}
+    _say(draft, kind, idea_id=idea_id, other_idea_id=link.idea_id, **said)
 
 
 def _rename(draft: Draft) -> None:

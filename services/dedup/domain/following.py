@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.ideas import Link
 from services.dedup.domain.texts import VOTE
@@ -49,6 +52,15 @@ def follow(draft: Draft, feedback: str, before: str | None) -> None:
             if parent is not None:
                 _link(draft, vote, parent)
             changed.append(name)
+
+
+def votes_beside(board: Board, feedback: str) -> Iterator[str]:
+    """Yield the votes for *feedback*, for those votes, and so on, as far as they are in its idea."""
+    idea, waiting = board.idea_of(feedback), [feedback]
+    while waiting:
+        beside = [name for name, _ in board.votes.of(waiting.pop()) if board.idea_of(name) == idea]
+        yield from beside
+        waiting += beside
 
 
 def unlink(draft: Draft, feedback: str, revision: int, method: str, reason: str) -> None:

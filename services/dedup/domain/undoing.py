@@ -8,6 +8,7 @@ from services.common.events import BoardEvent, DecisionType
 from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
+from services.dedup.domain.following import votes_beside
 from services.dedup.domain.texts import ERASED_TITLE
 
 
@@ -38,11 +39,16 @@ def _unpoint(draft: Draft, target: str) -> None:
 
 
 def _place(draft: Draft, target: str) -> None:
+    """Bring what commands moved to where it belongs now, and with it the votes that came to it there."""
     board = draft.board
-    for feedback, idea in list(board.acts.places()):
+    places = dict(board.acts.places())
+    for feedback, idea in places.items():
         link = board.links.get(feedback)
-        if link is not None and link.idea_id != idea:
-            said = {"feedback_id": feedback, "revision": board.links.revision_of(feedback), "person_id": link.person_id}
+        if link is None or link.idea_id == idea:
+            continue
+        for name in [feedback, *(vote for vote in votes_beside(board, feedback) if vote not in places)]:
+            link = board.links[name]
+            said = {"feedback_id": name, "revision": board.links.revision_of(name), "person_id": link.person_id}
             _say(draft, "moved", target, idea_id=idea, other_idea_id=link.idea_id, **said)
 
 
