@@ -117,7 +117,7 @@ class SqliteLedger(SqliteTables):
 
     async def due(self, partitions: Collection[int], now: Micros, lane: str, limit: int) -> Sequence[Row]:
         """Return at most *limit* rows of *lane* that are due at *now*, longest due first."""
-        where = "WHERE lane = ? AND due_at <= ? AND partition IN (SELECT value FROM json_each(?)) ORDER BY due_at, alert_id LIMIT ?"
+        where = "WHERE lane = ? AND due_at <= ? AND partition IN (SELECT value FROM json_each(?)) ORDER BY due_at, rowid LIMIT ?"
         return await self._rows(where, (lane, now, many(sorted(partitions)), limit))
 
     async def under_way(self, partitions: Collection[int], lane: str, now: Micros, leased_until: Micros, limit: int) -> int:
@@ -130,11 +130,14 @@ class SqliteLedger(SqliteTables):
 
     async def take_up(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Write state, attempt and due time of each (old, new) whose state and attempt are still the old one's."""
+        query = (
+            "UPDATE ledger SET state = json_extract(new.value, '$[0]'), attempt = json_extract(new.value, '$[1]'), "
+            "due_at = json_extract(new.value, '$[2]') FROM json_each(?) AS new WHERE alert_id = json_extract(new.value, '$[3]') "
+            "AND state = json_extract(new.value, '$[4]') AND attempt = json_extract(new.value, '$[5]')"
+        )
         if changes:
-            await self._write_all(
-                "UPDATE ledger SET state = ?, attempt = ?, due_at = ? WHERE alert_id = ? AND state = ? AND attempt = ?",
-                [(new.state, new.attempt, new.due_at, old.alert_id, old.state, old.attempt) for old, new in changes],
-            )
+            marks = many((new.state, new.attempt, new.due_at, old.alert_id, old.state, old.attempt) for old, new in changes)
+            await self._database.write(lambda connection: connection.execute(query, (marks,)))
 
     async def restore(self, changes: Sequence[tuple[Row, Row]]) -> None:
         """Write what is rebuilt of each (old, new) whose state and attempt are still the old one's."""
