@@ -233,7 +233,7 @@ def _event(number: int, text: str, *, person: int | None = None) -> BoardEvent:
         origin=f"bench/0/{number}",
         feedback_id=feedback,
         external_id=str(number),
-        person_id=ids.person_id("bench", f"feedback:{author}"),
+        person_id=ids.make_id("bench", "person", f"feedback:{author}"),
         text=text,
     )
 

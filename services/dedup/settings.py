@@ -28,7 +28,7 @@ class DedupSettings(Settings):
     boards_in_memory: int = Field(default=10_000, ge=1)
     """Boards beyond these are let go of, least recently used first, and folded from the store when they are needed again."""
     texts_in_memory: int = Field(default=500_000, ge=1)
-    """The same for the texts of all boards together (3 to 6 KB each); the boards of one batch are kept whatever their size."""
+    """The same for the texts of all boards together (2 KB each and the text); the boards of one batch are kept whatever their size."""
 
     def models_folder(self) -> Path:
         """Return where exported models are kept."""

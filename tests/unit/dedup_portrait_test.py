@@ -12,6 +12,7 @@ from services.dedup.domain.decide import decide
 from services.dedup.domain.entry import Entry, read_entry
 from services.dedup.domain.ideas import Tally
 from services.dedup.domain.portrait import Portrait, is_due
+from services.dedup.domain.states import portrait_of
 from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE, FakeEncoder, command, event_of, idea_name, submitted
 
 _WEEK = 7 * 24 * 3600 * 1_000_000
@@ -39,7 +40,7 @@ class _Stage:
     def _decide(self, event: Any) -> list[Idea]:
         entry: Entry = decide(self.board, event, "o/0/0", lambda text: FakeEncoder().encode([text])[0])
         self.folded.fold(read_entry(entry.board, entry.position, entry.body(), entry.vector))
-        portraits = [{name: board.portrait_of(name) for name in board.ideas} for board in (self.board, self.folded)]
+        portraits = [{name: portrait_of(board, name) for name in board.ideas} for board in (self.board, self.folded)]
         assert portraits[0] == portraits[1]
         return list(entry.ideas)
 
@@ -119,7 +120,7 @@ def test_a_kept_trend_is_that_of_a_recount(weeks: tuple[int, ...]) -> None:
 def test_an_idea_that_has_a_text_again_is_quoted_again(stage: _Stage) -> None:
     for place in (4, 5):
         stage.order("move", feedback_id=f"{WORKSPACE}:feedback:{place}", idea_id=idea_name(1))
-    assert stage.board.portrait_of(idea_name(4)) == Portrait("", (), 0)
+    assert portrait_of(stage.board, idea_name(4)) == Portrait("", (), 0)
 
     moved = stage.order("move", feedback_id=f"{WORKSPACE}:feedback:4", idea_id=idea_name(4))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Mapping, Sequence
+from typing import TypeAlias
 
 import orjson
 
@@ -24,6 +25,9 @@ CREATE TABLE IF NOT EXISTS said (
 CREATE INDEX IF NOT EXISTS said_events ON said (event_id, sequence);
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+
+
+_Row: TypeAlias = tuple[str, int, bytes, bytes | None]
 
 
 class SqliteBoardLog:
@@ -68,11 +72,13 @@ class SqliteBoardLog:
         """Write *entries* in one transaction."""
         if not entries:
             return
-        rows = [(entry.board, entry.position, entry.body(), entry.vector) for entry in entries]
+        boards: dict[str, list[_Row]] = {}
+        for entry in entries:
+            boards.setdefault(entry.board, []).append((entry.board, entry.position, entry.body(), entry.vector))
 
         def write(connection: sqlite3.Connection) -> None:
-            for row in rows:
-                _write(connection, row)
+            for board, rows in boards.items():
+                _write(connection, board, rows)
 
         await self._database.write(write)
 
@@ -121,12 +127,16 @@ class SqliteSaidLog:
         await self._database.write(lambda c: c.execute("DELETE FROM said WHERE board = ? AND sequence <= ?", (board, upto)))
 
 
-def _write(connection: sqlite3.Connection, row: tuple[str, int, bytes, bytes | None]) -> None:
-    board, position, body, vector = row
+def _write(connection: sqlite3.Connection, board: str, rows: Sequence[_Row]) -> None:
+    """Write *rows*, all of *board*, in order: those that follow its last, after those that are there already."""
     last = connection.execute("SELECT coalesce(max(position), 0) FROM board_log WHERE board = ?", (board,)).fetchone()[0]
-    if position == last + 1:
-        connection.execute("INSERT INTO board_log VALUES (?, ?, ?, ?)", row)
-        return
-    there = connection.execute("SELECT body, vector FROM board_log WHERE board = ? AND position = ?", (board, position)).fetchone()
-    if there != (body, vector):
-        raise Fenced(f"position {position} of a board's log does not follow its last, {last}")
+    known = [row for row in rows if row[1] <= last]
+    for _, position, body, vector in known:
+        there = connection.execute("SELECT body, vector FROM board_log WHERE board = ? AND position = ?", (board, position)).fetchone()
+        if there != (body, vector):
+            raise Fenced(f"position {position} of a board's log does not follow its last, {last}")
+    fresh = rows[len(known) :]
+    for place, row in enumerate(fresh):
+        if row[1] != last + 1 + place:
+            raise Fenced(f"position {row[1]} of a board's log does not follow its last, {last + place}")
+    connection.executemany("INSERT INTO board_log VALUES (?, ?, ?, ?)", fresh)

@@ -1,4 +1,4 @@
-"""A board's working state: nothing but the fold of its log. Deciding changes it through ``apply`` only, loading it through ``fold``."""
+"""A board's working state: the fold of its log. Deciding changes it through ``apply`` and ``link`` only, loading it through ``fold``."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from collections.abc import Iterator
 import numpy as np
 
 from services.common.clock import Micros
-from services.common.events import Decision
+from services.common.events import BoardEvent, Decision
 from services.common.ids import board_key, decision_ids, idea_ids
 from services.dedup.domain.acts import Acts
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts
-from services.dedup.domain.entry import Entry, PersonPointer, Seen
+from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.holding import Holding
-from services.dedup.domain.ideas import IdeaState, Link, Standing, Tallies, Tally, Told, told_of_one, week_of
+from services.dedup.domain.ideas import IdeaState, Link, Standing, Tallies, Tally
 from services.dedup.domain.index import Units, in_units
 from services.dedup.domain.links import Links
 from services.dedup.domain.policy import BALANCED, Bands, Policy
-from services.dedup.domain.portrait import Portrait, kept, of_places
+from services.dedup.domain.portrait import Portrait, kept
 from services.dedup.domain.texts import VOTE
-from services.dedup.domain.votes import Votes
+from services.dedup.domain.votes import Vote, Votes
 
 _FAMILY = "family of "
 
@@ -97,21 +97,6 @@ class Board:
             return self.own(root_id)
         return self._tallies.of(_FAMILY + root_id, self._family_links(root_id))
 
-    def told(self, idea_id: str) -> Told:
-        """Return what readers are told of an idea's links: of a root's whole family, of one that was merged away of its own."""
-        only, this_week = self.ideas[idea_id].only, week_of(self.latest)
-        if only is not None and self.merges.is_alone(idea_id):
-            return told_of_one(only, this_week)
-        return (self.family(idea_id) if self.root_of(idea_id) == idea_id else self.own(idea_id)).told(this_week)
-
-    def portrait_of(self, idea_id: str) -> Portrait | None:
-        """Return the portrait of an idea as it was last published."""
-        idea = self.ideas[idea_id]
-        found, only = idea.portrait, idea.only
-        if isinstance(found, bytes):
-            return None if only is None else of_places(found, self.wordings.text(only.row))
-        return found
-
     def rows_below(self, root_id: str) -> list[int]:
         """Return the rows of all texts of the family of *root_id*, in ascending order."""
         return sorted({link.row for link in self._family_links(root_id) if link.row >= 0})
@@ -128,7 +113,7 @@ class Board:
         for decision in entry.decisions:
             self.apply(decision, vector)
         if entry.seen is not None:
-            self.see(entry.seen)
+            self.see(*entry.seen)
         if entry.persons is not None:
             self.point_person(entry.persons)
         if entry.erased is not None:
@@ -147,23 +132,35 @@ class Board:
             state.version, state.said_by = idea.version, author
             text = None if state.only is None or state.only.row < 0 else self.wordings.text(state.only.row)
             state.portrait = kept(Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions), text)
-        self._positions[entry.event_id] = self.position = entry.position
+        event_id = entry.decisions[-1].event_id if entry.decisions else entry.event_id  # the string that the link has, not its equal
+        self._positions[event_id] = self.position = entry.position
         self.touched.clear()
         self.changed.clear()
 
-    def see(self, seen: Seen) -> None:
-        """Remember the newest revision of a piece of feedback, and what it is a vote for."""
-        self.links.see(seen.feedback_id, seen.revision)
-        self.votes.put(seen.feedback_id, seen.vote)
+    def see(self, feedback_id: str, revision: int, vote: Vote | None) -> None:
+        """Remember the newest *revision* of a piece of feedback, and what it is a vote for."""
+        self.links.see(feedback_id, revision)
+        self.votes.put(feedback_id, vote)
 
     def apply(self, decision: Decision, vector: Units | None = None) -> None:
         """Make *decision* so. *vector* is the linked text's where its idea does not hold it yet."""
         self.sequence = decision.sequence
         if decision.type == "linked":
-            self._link(decision, vector)
+            if decision.method == VOTE:
+                self.votes.recall(decision)
+            self.link(decision, decision.idea_id or "", vector, has_words=decision.method != VOTE)
             return
         idea_id = decision.idea_id or ""
         self.acts.take(decision, self.ideas.get(idea_id))
+        self._make_so(decision, idea_id)
+        if decision.type in ("opened", "unlinked"):
+            return  # they say nothing of pairs of ideas
+        about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
+        answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
+        if answer is not None:
+            self.calibration.learn(*answer)
+
+    def _make_so(self, decision: Decision, idea_id: str) -> None:
         match decision.type:
             case "opened":
                 self._open(idea_id, decision.title or "", decision.occurred_at)
@@ -181,12 +178,20 @@ class Board:
                     decision.status or "", decision.reason, decision.release_id, decision.release_name, decision.release_url
                 )
                 self._touch(idea_id)
-        if decision.type in ("opened", "unlinked"):
-            return  # they say nothing of pairs of ideas
-        about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
-        answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
-        if answer is not None:
-            self.calibration.learn(*answer)
+
+    def link(self, said: Decision | BoardEvent, idea_id: str, vector: Units | None, *, has_words: bool = True) -> None:
+        """Link what was *said* to *idea_id*; see ``apply`` for *vector*."""
+        idea, text = self.ideas[idea_id], said.text
+        feedback, person, at = said.feedback_id or "", said.person_id or "", said.occurred_at
+        row = self._holding.hold(idea.slot, text, feedback, vector) if text and has_words else -1
+        if idea.titled_by is None:
+            idea.name(person, text, at)
+        link = Link(feedback, person, idea.idea_id, row, said.event_id, at)
+        self.links.put(link)
+        idea.put(link)
+        if at > self.latest:  # noqa: PLR1730 - ``max`` costs three times as much
+            self.latest = at
+        self._count(link)
 
     def undo(self, event_id: str, by: str) -> None:
         """Let the event *by* undo the command *event_id*, which is in force; what that changes are decisions."""
@@ -224,20 +229,6 @@ class Board:
         self.ideas[idea_id] = idea = IdeaState(idea_id, self.index.open(), title, at)
         self.slots.append(idea)
         self._touch(idea_id)
-
-    def _link(self, decision: Decision, vector: Units | None) -> None:
-        idea = self.ideas[decision.idea_id or ""]
-        feedback, person = decision.feedback_id or "", decision.person_id or ""
-        row = self._holding.hold(idea.slot, decision.text, feedback, vector) if decision.text and decision.method != VOTE else -1
-        if idea.titled_by is None:
-            idea.titled_by = person
-        if decision.method == VOTE:
-            self.votes.recall(decision)
-        link = Link(feedback, person, idea.idea_id, row, decision.event_id, decision.occurred_at)
-        self.links.put(link)
-        idea.put(link)
-        self.latest = max(self.latest, link.occurred_at)
-        self._count(link)
 
     def _unlink(self, feedback_id: str) -> None:
         link = self.links.take_out(feedback_id)

@@ -49,14 +49,23 @@ class Crowds:
         """Tell whether *slot* has so many rows that its sum is kept."""
         return slot in self._sums
 
-    def sum_of(self, slot: int, rows: Units) -> Integers:
-        """Return the sum of the rows of *slot*; where it is not kept, *rows* are all of them."""
-        kept = self._sums.get(slot)
-        return rows.sum(axis=0, dtype=np.float64).astype(np.int64) if kept is None else kept
+    def rows_of(self, slots: Sequence[int]) -> Sequence[Integers]:
+        """Return the rows of all *slots*, one's after another's, as the only one of a list; an empty list for none."""
+        if not slots:
+            return ()
+        places = self._at(slots)
+        counts = self.counts.take(places)
+        within = np.arange(counts.sum()) - (np.cumsum(counts) - counts).repeat(counts)
+        return (self.order.take(self.starts.take(places).repeat(counts) + within),)
 
-    def places(self, slots: Sequence[int]) -> Integers:
-        """Return where the arrays speak of each of *slots*."""
-        return np.array([self._places[slot] for slot in slots], np.int64)
+    def sum_of(self, slot: int) -> Integers:
+        """Return the sum of the rows of *slot*, which is large."""
+        return self._sums[slot]
+
+    def squares_and_counts(self, slots: Sequence[int]) -> tuple[Floats, Integers]:
+        """Return of each of *slots* the square of the sum of its rows, and how many they are."""
+        places = self._at(slots)
+        return self.squares.take(places), self.counts.take(places)
 
     def form(self, slot: int, first: int, second: int) -> None:
         """Begin with the two rows of *slot*."""
@@ -104,8 +113,12 @@ class Crowds:
         found: NDArray[np.float32] = np.maximum.reduceat(values, self.starts)
         return found
 
+    def _at(self, slots: Sequence[int]) -> Integers:
+        return np.array([self._places[slot] for slot in slots], np.int64)
+
     def _sum(self, slot: int) -> Integers:
-        return self.sum_of(slot, self._rows.units(self.rows(slot)))
+        kept = self._sums.get(slot)
+        return self._rows.units(self.rows(slot)).sum(axis=0, dtype=np.float64).astype(np.int64) if kept is None else kept
 
     def _square(self, place: int) -> None:
         total = self._sum(int(self.slots[place]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -106,7 +107,7 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
         _assign(draft, vector_of, former if was_alone else None)
     else:
         draft.keep(vector / np.float32(SCALE))
-        draft.link(former.idea_id, "revision", None, None, None, vector=vector)
+        draft.link(former.idea_id, "revision", None, None, _unasked_for, vector=vector)
     follow(draft, feedback, former.idea_id)
 
 
@@ -118,9 +119,8 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     same = board.wordings.rows(text_key(event.text or ""))
     repeated = _repeated(board, same, event.person_id or "", bands.merge) if same else None
     if repeated is not None:
-        idea = board.slots[board.index.slot_of(repeated)].idea_id
-        shown = _SAME % (idea, board.links[board.wordings.first_feedback(repeated)].event_id)
-        draft.link(idea, "exact", 1.0, join, shown)
+        first = board.links[board.wordings.first_feedback(repeated)]
+        draft.link(first.idea_id, "exact", 1.0, join, partial(_SAME.__mod__, (first.idea_id, first.event_id)))
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)
@@ -200,13 +200,18 @@ def _repaired(pair: Pair, threshold: float) -> dict[str, Any]:
     return {"idea_id": pair.child, "other_idea_id": pair.parent, **why}
 
 
-def _candidates(board: Board, matches: Sequence[Match]) -> str:
+def _unasked_for() -> None:
+    """Name no candidates."""
+
+
+def _candidates(board: Board, matches: Sequence[Match]) -> Callable[[], str]:
+    """Return what writes *matches* down, with the texts that were nearest at this moment."""
     slots, links, first = board.slots, board.links, board.wordings.first_feedback
     shown = [
         {"idea": slots[slot].idea_id, "score": score, "centroid": centroid, "member": member, "nearest": links[first(row)].event_id}
         for slot, score, centroid, member, row in matches
     ]
-    return orjson.dumps(shown).decode()
+    return lambda: orjson.dumps(shown).decode()
 
 
 def _retract(draft: Draft) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -38,7 +40,7 @@ _OPENED = filler(
 class Draft:
     """What *event*, read at *origin*, establishes on *board*, so far."""
 
-    _seen: Seen | None = None
+    _seen: tuple[str, int, Vote | None] | None = None
     _persons: PersonPointer | None = None
     _undone: str | None = None
     _vector: bytes | None = None
@@ -49,7 +51,7 @@ class Draft:
         self.board = board
         self.event = event
         self._origin = origin
-        self._decisions: list[Decision] = []
+        self._decisions: list[Decision | Callable[[], Decision]] = []
 
     def decide(self, kind: DecisionType, *, vector: Units | None = None, **fields: Any) -> None:
         """Establish one decision; *fields* are those of ``Decision`` that its type needs, *vector* is as in ``Board.apply``."""
@@ -81,16 +83,24 @@ class Draft:
         self._decisions.append(decision)
 
     def link(self, idea_id: str, *why: Any, vector: Units | None = None) -> None:
-        """Link the event's text to *idea_id*; *why* are method, score, threshold and candidates, *vector* is as in ``Board.apply``."""
-        board, event = self.board, self.event
-        rating, sequence = event.rating, board.sequence + 1
+        """Link the event's text to *idea_id*; *why* are method, score, threshold and what gives the candidates, *vector* as in ``apply``.
+
+        It holds at once; the decision that says so is drawn up when the draft is finished.
+        """
+        board = self.board
+        board.sequence = sequence = board.sequence + 1
+        board.link(self.event, idea_id, vector)
+        self._decisions.append(partial(self._linked, sequence, idea_id, board.root_of(idea_id), *why))
+
+    def _linked(self, sequence: int, idea_id: str, root_id: str, *why: Any) -> Decision:
+        event, (*scored, shown) = self.event, why
+        rating = event.rating
         if rating is not None and not math.isfinite(rating):
             rating = None  # JSON, which the log is kept in, has no other numbers
-        decision = _LINKED(
-            event, "linked", board.decision_id(sequence), sequence, idea_id, board.root_of(idea_id), rating, *why, self._origin
+        made: Decision = _LINKED(
+            event, "linked", self.board.decision_id(sequence), sequence, idea_id, root_id, rating, *scored, shown(), self._origin
         )
-        board.apply(decision, vector)
-        self._decisions.append(decision)
+        return made
 
     def keep(self, vector: Units | np.ndarray[Any, np.dtype[np.float32]]) -> None:
         """Let the log hold *vector* (L2-normalised): a decision of this event needs it."""
@@ -103,8 +113,8 @@ class Draft:
 
     def see(self, feedback_id: str, revision: int, vote: Vote | None = None) -> None:
         """Establish the newest revision of a piece of feedback, and what it is a vote for."""
-        self._seen = Seen(feedback_id, revision, vote)
-        self.board.see(self._seen)
+        self._seen = feedback_id, revision, vote
+        self.board.see(feedback_id, revision, vote)
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Establish whom a person counts as."""
@@ -129,9 +139,9 @@ class Draft:
             board.position + 1,
             event.event_id,
             self._origin,
-            tuple(self._decisions),
+            tuple([one if isinstance(one, Decision) else one() for one in self._decisions]),
             changed_ideas(board, event.ingested_at),
-            self._seen,
+            None if self._seen is None else Seen(*self._seen),
             self._persons,
             self._census,
             self._erased,

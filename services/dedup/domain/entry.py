@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, astuple, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass, fields
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import orjson
@@ -120,5 +121,15 @@ def read_decision(body: bytes) -> Decision:
 
 def _filled(event: Decision | Idea) -> dict[str, Any]:
     """Return the fields that say more than their default."""
-    values = ((field, getattr(event, field.name)) for field in fields(event))
-    return {field.name: value for field, value in values if field.default is MISSING or value != field.default}
+    names, defaults, values = _SHAPES[type(event)]
+    said = zip(names, values(event), defaults, strict=True)
+    return {name: value for name, value, default in said if value is not default and value != default}
+
+
+def _shape(event: type[Decision] | type[Idea]) -> tuple[Sequence[str], Sequence[Any], Callable[[Any], tuple[Any, ...]]]:
+    """Return the names and defaults of an *event*'s fields, and what gives their values; no value equals a default that is missing."""
+    names = [field.name for field in fields(event)]
+    return names, [field.default for field in fields(event)], attrgetter(*names)
+
+
+_SHAPES = {event: _shape(event) for event in (Decision, Idea)}

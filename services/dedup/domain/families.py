@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.dedup.domain.board import Board
 from services.dedup.domain.index import Integers
@@ -32,20 +33,32 @@ class Group:
 
 
 def groups_of(board: Board) -> list[Group]:
-    """Return the groups that a pass looks at, oldest first; of a family all or none."""
-    families: dict[str, dict[str, list[int]]] = {}
-    ideas: dict[str, dict[str, None]] = {}
-    for row in board.index.live_rows().tolist():
-        idea = board.slots[board.index.slot_of(row)].idea_id
-        end = held(board, idea)
-        families.setdefault(board.root_of(end), {}).setdefault(end, []).append(row)
-        ideas.setdefault(end, {})[idea] = None
-    groups = {end: rows for root in _looked_at(board, families) for end, rows in families[root].items()}
+    """Return the groups that a pass looks at, oldest first; of a family all or none.
+
+    Only what is looked at becomes Python's objects: of a million ideas those would not fit beside the board.
+    """
+    rows = board.index.live_rows()
+    slots = board.index.slots_of(rows)
+    ends, roots = _ends_and_roots(board)
+    looked_at = _looked_at(roots[slots], roots[np.unique(ends[slots])])
+    chosen = looked_at[roots[slots]]
+    groups: dict[int, list[int]] = {}
+    ideas: dict[int, dict[str, None]] = {}
+    for row, slot, end in zip(rows[chosen].tolist(), slots[chosen].tolist(), ends[slots[chosen]].tolist(), strict=True):
+        groups.setdefault(end, []).append(row)
+        ideas.setdefault(end, {})[board.slots[slot].idea_id] = None
     each = _rows_each([len(rows) for rows in groups.values()])
-    return [
-        Group(end, tuple(ideas[end]), len(rows), _spread(rows, each))
-        for end, rows in sorted(groups.items(), key=lambda group: board.ideas[group[0]].slot)
-    ]
+    return [Group(board.slots[end].idea_id, tuple(ideas[end]), len(rows), _spread(rows, each)) for end, rows in sorted(groups.items())]
+
+
+def _ends_and_roots(board: Board) -> tuple[Integers, Integers]:
+    """Return for each idea, all by their slots, where its pointers end that no pass may remove, and where all of them end."""
+    ends = np.arange(len(board.slots))
+    roots = ends.copy()
+    for child, _ in board.merges.pointers():
+        slot = board.ideas[child].slot
+        ends[slot], roots[slot] = board.ideas[held(board, child)].slot, board.ideas[board.root_of(child)].slot
+    return ends, roots
 
 
 def held(board: Board, idea: str) -> str:
@@ -57,19 +70,23 @@ def held(board: Board, idea: str) -> str:
     return idea
 
 
-def _looked_at(board: Board, families: dict[str, dict[str, list[int]]]) -> list[str]:
-    """Return the roots of the largest families, then of the newest ones, that together have no more groups than a pass may gather."""
-    sizes = {root: sum(map(len, groups.values())) for root, groups in families.items()}
-    largest = sorted(families, key=lambda root: (-sizes[root], board.ideas[root].slot))
-    newest = sorted(families, key=lambda root: -board.ideas[root].slot)
-    chosen: dict[str, None] = {}
-    groups = 0
-    for roots, most in ((largest, MOST_GROUPS // 2), (newest, MOST_GROUPS)):
-        for root in roots:
-            if root not in chosen and groups + len(families[root]) <= most:
-                chosen[root] = None
-                groups += len(families[root])
-    return list(chosen)
+def _looked_at(of_texts: Integers, of_groups: Integers) -> NDArray[np.bool_]:
+    """Mark the largest families, then the newest ones, that together have no more groups than a pass may gather.
+
+    *of_texts* are the roots of the texts, *of_groups* those of the groups, all by their slots.
+    """
+    sizes, groups = np.bincount(of_texts), np.bincount(of_groups)
+    roots = np.flatnonzero(sizes)
+    largest, newest = roots[np.lexsort((roots, -sizes[roots]))], roots[::-1]
+    chosen, gathered = np.zeros(len(sizes), np.bool_), 0
+    for ordered, most in ((largest, MOST_GROUPS // 2), (newest, MOST_GROUPS)):
+        for root in ordered:
+            if gathered == most:
+                break
+            if not chosen[root] and gathered + groups[root] <= most:
+                chosen[root] = True
+                gathered += int(groups[root])
+    return chosen
 
 
 def _rows_each(sizes: Sequence[int]) -> int:

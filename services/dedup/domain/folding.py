@@ -83,7 +83,7 @@ def _fold(board: Board, said: Sequence[Decision], origin: str, vector_of: Vector
     heard = next((decision for decision in said if decision.type in ("linked", "unlinked")), None)
     seen, erased = _seen(heard, event), None if event is None else erased_by(event)
     if seen is not None:
-        board.see(seen)
+        board.see(*seen)
     if erased is not None:
         board.erase(erased)
     undone = said[0].reason if said[0].method == UNDO else None
@@ -175,7 +175,7 @@ def _pass_over(board: Board, event: BoardEvent, origin: str) -> Entry:
     elif event.type == "retracted" and event.revision >= known:
         seen = Seen(feedback, event.revision)
     if seen is not None:
-        board.see(seen)
+        board.see(*seen)
     if undone is not None:
         board.undo(undone, event.event_id)
     return _close(board, event.event_id, event.ingested_at, origin, seen=seen, census=census, erased=erased, undone=undone)

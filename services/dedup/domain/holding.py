@@ -29,6 +29,7 @@ class Holding:
             if vector is None:
                 raise ValueError(f"the log lacks the vector of a text that the idea of {feedback_id} does not hold")
             row = self.index.add(slot, vector)
+            row = slot if row == slot else row  # one object for two equal numbers, which most ideas of one text have
             self.vocabulary.add(text)
         self.wordings.add(key, row, feedback_id, text)
         return row

@@ -128,6 +128,14 @@ class IdeaState:
         """Return its link if it never had more than this one."""
         return self._links if type(self._links) is Link else None
 
+    def name(self, person_id: str, text: str | None, at: Micros) -> None:
+        """Let the title be of *person_id*, who linked *text* first. Out of a log what is equal comes twice: one is enough."""
+        self.titled_by = person_id
+        if self.title == text:
+            self.title = text
+        if self.opened_at == at:
+            self.opened_at = at
+
     def put(self, link: Link) -> None:
         """Add *link*."""
         kept = self._links

@@ -15,8 +15,7 @@ import math
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import pairwise
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,53 +24,24 @@ from services.dedup.domain.bounds import Bounds, Found, Look
 from services.dedup.domain.cells import Cells
 from services.dedup.domain.crowds import Crowds
 from services.dedup.domain.rows import Coarse, Floats, Integers, Rows, Units
+from services.dedup.domain.scores import LEAST_SQUARE, SCALE, Centre, Match, Scored, in_units, match_of
 
 __all__ = ["LEAST_SQUARE", "SCALE", "Floats", "Index", "Integers", "Match", "Units", "in_units"]
 
-SCALE = 2048
-"""Units in 1."""
-_LARGEST_SQUARE = 1 << 24
 _PRIOR_TEXTS = 20
 """The running mean starts as that of so many texts at the origin."""
-_DECIMALS = 6
 _MOST_LIKELY = 64
 _SPREAD = 0.005
-LEAST_SQUARE = 1.0
-"""Of a centred vector, in units: a text at the mean itself resembles nothing."""
+"""What the last of the best scores differs by from one text to the next, more or less."""
 
 
-def in_units(vector: NDArray[np.float32]) -> Units:
-    """Return *vector*, L2-normalised, in units.
+class _Members(NamedTuple):
+    """Rows, their dot products with a text and with the sum of all texts, and their cosines with the text."""
 
-    Raises:
-        ValueError: It is longer than 1, or not finite; sums would no longer be exact.
-    """
-    units: Units = np.rint(vector * np.float32(SCALE))
-    if not float(units @ units) < _LARGEST_SQUARE:  # a sum of squares is rounded to no less than 2²⁴ where it is not below that
-        raise ValueError("expected an L2-normalised vector")
-    return units
-
-
-class Match(NamedTuple):
-    """How well a text fits one idea: *score* is half *centroid*, half *member*, all cosines around the board's mean."""
-
-    slot: int
-    score: float
-    centroid: float
-    member: float
-    """Of the best member, which is *row*."""
-    row: int
-
-
-_Scored: TypeAlias = tuple[float, int, float, float, int]
-"""As a match, unrounded, with the score first and below zero: in the order of these the best comes first, of equals the oldest idea."""
-
-
-def _match(negative: float, slot: int, centroid: float, member: float, row: int) -> Match:
-    if centroid == member:
-        score = round(centroid, _DECIMALS)
-        return Match(slot, score, score, score, row)
-    return Match(slot, round(-negative, _DECIMALS), round(centroid, _DECIMALS), round(member, _DECIMALS), row)
+    rows: Integers
+    dots: Floats
+    against: Floats
+    cosines: Floats
 
 
 class Index:
@@ -104,11 +74,20 @@ class Index:
 
     def vector(self, row: int) -> Units:
         """Return a copy of *row*."""
-        return self._rows.units(row)
+        vector: Units = self._rows.units(np.array([row]))[0]
+        return vector
+
+    def vectors(self, rows: Integers) -> Units:
+        """Return copies of *rows*."""
+        return self._rows.units(rows)
 
     def slot_of(self, row: int) -> int:
         """Return the idea that *row* belongs to; -1 where the row is gone."""
-        return int(self._rows.slots[row])
+        return self._rows.slots.item(row)
+
+    def slots_of(self, rows: Integers) -> Integers:
+        """Return the ideas that *rows* belong to."""
+        return self._rows.slots.take(rows).astype(np.int64)
 
     def live_rows(self) -> Integers:
         """Return the rows that are in use, in ascending order."""
@@ -142,11 +121,13 @@ class Index:
             self._alone[slot] = row
         self._bounds.added(row, text, first, is_alone=self._alone[slot] >= 0)
         self._cells.added(row, text, self._count, self.mean)
+        if self._cells.are_cut:
+            self._rows.foresight.let_go()
         return row
 
     def remove(self, row: int) -> None:
         """Take a text out again, as if it had never been there."""
-        units, slot = self._rows.units(row), int(self._rows.slots[row])
+        units, slot = self.vector(row), int(self._rows.slots[row])
         last = None
         if self._alone[slot] == row:
             self._alone[slot] = -1
@@ -165,7 +146,7 @@ class Index:
         """Expect queries of *texts*, L2-normalised, in this order: they cost less together. What they find is the same."""
         given = Coarse.of_each(np.stack([in_units(text) for text in texts])) if len(texts) else []
         self._expected = {id(text): (text, coarse) for text, coarse in zip(texts, given, strict=True)}
-        self._rows.foresight.expect([coarse.numbers for coarse in given])
+        self._rows.foresight.expect([] if self.is_cut else [coarse.numbers for coarse in given])
 
     def units_of(self, vector: NDArray[np.float32]) -> Units:
         """Return *vector*, L2-normalised, in units; one that is expected was looked at before."""
@@ -191,9 +172,9 @@ class Index:
         centre = self._centre(text)
         found = self._near(text, centre) if self._cells.are_cut and not exhaustive else self._best(text, centre, best)
         found.sort()
-        return tuple([_match(*scored) for scored in found[:best]])
+        return tuple([match_of(*scored) for scored in found[:best]])
 
-    def _best(self, text: Coarse, centre: _Centre, best: int) -> list[_Scored]:
+    def _best(self, text: Coarse, centre: Centre, best: int) -> list[Scored]:
         """Return what may be among the *best* of all."""
         units, look = text.units, self._bounds.look(text, centre.offset, centre.length, self._sum / self._texts)
         worth_it = partial(self._worth_it, units=units, centre=centre, look=look)
@@ -208,7 +189,7 @@ class Index:
         self._guess = least - _SPREAD
         return found
 
-    def _near(self, text: Coarse, centre: _Centre) -> list[_Scored]:
+    def _near(self, text: Coarse, centre: Centre) -> list[Scored]:
         """Return the ideas of the rows in the cells nearest to a text."""
         of_slot: dict[int, list[int]] = {}
         near = self._cells.near(text)
@@ -216,11 +197,7 @@ class Index:
             of_slot.setdefault(slot, []).append(row)
         alone = np.array([rows[0] for slot, rows in of_slot.items() if self._alone[slot] >= 0], np.int64)
         crowds = [slot for slot in of_slot if self._alone[slot] < 0]
-        return self._exact(text.units, centre, Found(alone, crowds), lambda slot: self._known(slot, of_slot[slot]))
-
-    def _known(self, slot: int, rows: Sequence[int]) -> Integers:
-        """Return the rows of a crowd to be looked at where *rows* are those nearby: all of a small one."""
-        return np.array(rows, np.int64) if self._crowds.is_large(slot) else self._crowds.rows(slot)
+        return self._exact(text.units, centre, Found(alone, crowds), lambda slot: np.array(of_slot[slot], np.int64))
 
     def _coarse(self, units: Units) -> Coarse:
         """Return *units* as bytes; a text that is looked for is often the next one to be added."""
@@ -228,51 +205,69 @@ class Index:
             self._last = Coarse(units)
         return self._last
 
-    def _exact(self, units: Units, centre: _Centre, found: Found, worth_it: Callable[[int], Integers]) -> list[_Scored]:
-        """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not."""
-        parts = [worth_it(slot) for slot in found.slots]
-        rows = np.concatenate([found.rows, *parts]) if parts else found.rows
+    def _exact(self, units: Units, centre: Centre, found: Found, worth_it: Callable[[int], Integers]) -> list[Scored]:
+        """Score the ideas of the rows found, which are alone in theirs, and of the slots found, which are not.
+
+        Of a large crowd those rows are looked at that are *worth it*.
+        """
+        small = [slot for slot in found.slots if not self._crowds.is_large(slot)]
+        large = [slot for slot in found.slots if self._crowds.is_large(slot)] if len(small) < len(found.slots) else []
+        parts = [found.rows, *self._crowds.rows_of(small), *(worth_it(slot) for slot in large)]
+        rows = np.concatenate(parts) if found.slots else found.rows
         vectors = self._rows.units(rows)
-        cosines = self._members(vectors, rows, units, centre)
-        alone, at = cosines.tolist(), len(found.rows)
-        own = self._rows.slots.take(found.rows).tolist()
-        matches = [(-score, slot, score, score, row) for slot, score, row in zip(own, alone, found.rows.tolist(), strict=False)]
-        if not parts:
-            return matches
-        edges = np.cumsum([at, *map(len, parts)]).tolist()
-        spans = [slice(start, stop) for start, stop in pairwise(edges)]
-        sums = np.array([self._crowds.sum_of(slot, vectors[span]) for slot, span in zip(found.slots, spans, strict=True)])
-        centroids = self._centroids(sums, found.slots, units, centre).tolist()
-        for slot, span, centroid in zip(found.slots, spans, centroids, strict=True):
-            place = span.start + int(cosines[span].argmax())  # of equals the one that was added first
-            matches.append((-(centroid + alone[place]) / 2, slot, centroid, alone[place], int(rows[place])))
+        dots, against = (vectors @ units).astype(np.float64), self._against(vectors)
+        cosines = centre.cosines(dots, against / self._texts, self._rows.squares.take(rows))
+        at = len(found.rows)
+        alone, own = cosines[:at].tolist(), self._rows.slots.take(found.rows).tolist()
+        matches = [(-score, slot, score, score, row) for slot, score, row in zip(own, alone, found.rows.tolist(), strict=True)]
+        if small:
+            seen = slice(at, at + len(parts[1]))
+            matches += self._small(small, centre, _Members(rows[seen], dots[seen], against[seen], cosines[seen]))
+            at = seen.stop
+        for slot, part in zip(large, parts[len(parts) - len(large) :], strict=True):
+            matches.append(self._large(slot, units, centre, part, cosines[at : at + len(part)]))
+            at += len(part)
         return matches
 
-    def _worth_it(self, slot: int, units: Units, centre: _Centre, look: Look) -> Integers:
-        """Return the rows of a crowd to be looked at: all of a small one, of a large one those that may be nearest."""
+    def _small(self, slots: Sequence[int], centre: Centre, seen: _Members) -> list[Scored]:
+        """Score crowds all of whose rows were *seen*, one crowd's after another's: their sums' dot products are the sums of theirs."""
+        squares, counts = self._crowds.squares_and_counts(slots)
+        starts = np.cumsum(counts) - counts
+        with_text, with_mean = np.add.reduceat(seen.dots, starts) / counts, np.add.reduceat(seen.against, starts) / (counts * self._texts)
+        centroids = centre.cosines(with_text, with_mean, squares / (counts * counts)).tolist()
+        best = np.maximum.reduceat(seen.cosines, starts)
+        hits = np.flatnonzero(seen.cosines == best.repeat(counts))
+        first = hits[np.searchsorted(hits, starts)]  # of equals the one that was added first
+        return [
+            (-(centroid + member) / 2, slot, centroid, member, row)
+            for slot, centroid, member, row in zip(slots, centroids, best.tolist(), seen.rows[first].tolist(), strict=True)
+        ]
+
+    def _large(self, slot: int, units: Units, centre: Centre, rows: Integers, cosines: Floats) -> Scored:
+        """Score a crowd whose sum is kept by those of its rows that are given."""
+        squares, counts = self._crowds.squares_and_counts([slot])
+        total = self._crowds.sum_of(slot)
+        with_text = np.array([float(total @ units.astype(np.int64))]) / counts
+        with_mean = np.array([float(total @ self._sum.astype(np.int64))]) / (counts * self._texts)
+        centroid = centre.cosines(with_text, with_mean, squares / (counts * counts)).item()
+        place = int(cosines.argmax())  # of equals the one that was added first
+        member = cosines.item(place)
+        return -(centroid + member) / 2, slot, centroid, member, rows.item(place)
+
+    def _worth_it(self, slot: int, units: Units, centre: Centre, look: Look) -> Integers:
+        """Return the rows of a large crowd that may be nearest."""
         rows = self._crowds.rows(slot)
-        if not self._crowds.is_large(slot):
-            return rows
         likely = rows[[look.nearest(slot)]]
-        worthy: Integers = rows[look.worthy(slot, float(self._members(self._rows.units(likely), likely, units, centre)[0]))]
+        vectors = self._rows.units(likely)
+        score = centre.cosines((vectors @ units).astype(np.float64), self._against(vectors) / self._texts, self._rows.squares[likely])
+        worthy: Integers = rows[look.worthy(slot, score.item())]
         return worthy
 
-    def _members(self, vectors: Units, rows: Integers, units: Units, centre: _Centre) -> Floats:
-        dots = (vectors @ units).astype(np.float64)
-        return centre.cosines(dots, self._against(vectors) / self._texts, self._rows.squares.take(rows))
-
-    def _centroids(self, sums: Integers, slots: Sequence[int], units: Units, centre: _Centre) -> Floats:
-        places = self._crowds.places(slots)
-        counts, squares = self._crowds.counts[places].astype(np.float64), self._crowds.squares[places]
-        with_text = (sums @ units.astype(np.int64)).astype(np.float64) / counts
-        with_mean = (sums @ self._sum.astype(np.int64)).astype(np.float64) / (counts * self._texts)
-        return centre.cosines(with_text, with_mean, squares / (counts * counts))
-
-    def _centre(self, text: Coarse) -> _Centre:
+    def _centre(self, text: Coarse) -> Centre:
         mean_square = self._sum_square / (self._texts * self._texts)
         with_mean = self._dot_sum(text.units) / self._texts
         length = math.sqrt(max(text.square - 2 * with_mean + mean_square, LEAST_SQUARE))
-        return _Centre(mean_square, mean_square - with_mean, length)
+        return Centre(mean_square, mean_square - with_mean, length)
 
     @property
     def _texts(self) -> int:
@@ -285,25 +280,3 @@ class Index:
 
     def _dot_sum(self, units: Units) -> int:
         return int(units.astype(np.float64) @ self._sum)
-
-
-class _Centre(NamedTuple):
-    """The board's mean, seen from one text: what turns dot products into cosines around it."""
-
-    mean_square: float
-    offset: float
-    """|mean|² - text·mean."""
-    length: float
-    """|text - mean|."""
-
-    def cosines(self, dots: Floats, with_mean: Floats, squares: Floats) -> Floats:
-        """Return (text-mean)·(v-mean) / (|text-mean| |v-mean|) of vectors v with these dot products and squares."""
-        above = dots - with_mean
-        above += self.offset
-        below = squares - 2.0 * with_mean
-        below += self.mean_square
-        np.maximum(below, LEAST_SQUARE, out=below)
-        np.sqrt(below, out=below)
-        below *= self.length
-        above /= below
-        return above

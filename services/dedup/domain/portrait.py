@@ -48,7 +48,13 @@ def kept(portrait: Portrait, text: str | None) -> Portrait | Places:
     words = words_of(text)
     if not set(words).issuperset(portrait.keywords) or len(words) > _MOST_PLACES:
         return portrait
-    return bytes([words.index(word) for word in portrait.keywords])
+    return _one(bytes([words.index(word) for word in portrait.keywords]))
+
+
+@lru_cache(maxsize=1 << 14)
+def _one(places: Places) -> Places:
+    """Return *places*, one object for all that are equal: ideas of one text have a few thousand between them."""
+    return places
 
 
 def of_places(places: Places, text: str) -> Portrait:
@@ -109,7 +115,7 @@ def draw(index: Index, wordings: Wordings, vocabulary: Vocabulary, rows: Sequenc
 
 
 def _medoid(index: Index, rows: Sequence[int]) -> int:
-    vectors = np.stack([index.vector(row) for row in rows]).astype(np.float64)
+    vectors = index.vectors(np.array(rows)).astype(np.float64)
     return rows[int((vectors @ vectors.sum(axis=0)).argmax())]  # whole numbers, so exact
 
 

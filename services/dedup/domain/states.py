@@ -6,8 +6,8 @@ from services.common.clock import Micros
 from services.common.events import Idea
 from services.common.values import placer
 from services.dedup.domain.board import Board
-from services.dedup.domain.ideas import Told
-from services.dedup.domain.portrait import Portrait, draw, is_due
+from services.dedup.domain.ideas import Told, told_of_one, week_of
+from services.dedup.domain.portrait import Portrait, draw, is_due, of_places
 
 _IDEA = placer(
     Idea,
@@ -30,7 +30,16 @@ def changed_ideas(board: Board, at: Micros) -> tuple[Idea, ...]:
 
 def idea_state(board: Board, idea_id: str, at: Micros, version: int) -> Idea:
     """Return the state of one idea: a root counts its family, one that was merged away its own links."""
-    return _told(board, idea_id, at, version, board.told(idea_id), board.portrait_of(idea_id) or _BLANK)
+    return _told(board, idea_id, at, version, _counted(board, idea_id), portrait_of(board, idea_id) or _BLANK)
+
+
+def portrait_of(board: Board, idea_id: str) -> Portrait | None:
+    """Return the portrait of an idea as it was last published."""
+    idea = board.ideas[idea_id]
+    found, only = idea.portrait, idea.only
+    if isinstance(found, bytes):
+        return None if only is None else of_places(found, board.wordings.text(only.row))
+    return found
 
 
 def _told(board: Board, idea_id: str, at: Micros, version: int, told: Told, portrait: Portrait) -> Idea:  # noqa: PLR0917
@@ -59,11 +68,18 @@ def _told(board: Board, idea_id: str, at: Micros, version: int, told: Told, port
     )
 
 
+def _counted(board: Board, idea_id: str) -> Told:
+    only, this_week = board.ideas[idea_id].only, week_of(board.latest)
+    if only is not None and board.merges.is_alone(idea_id):
+        return told_of_one(only, this_week)
+    return (board.family(idea_id) if board.root_of(idea_id) == idea_id else board.own(idea_id)).told(this_week)
+
+
 def _draw(board: Board, idea_id: str) -> tuple[Told, Portrait]:
     """Return what is told of an idea, and its portrait, drawn anew if that is due."""
-    idea, told = board.ideas[idea_id], board.told(idea_id)
+    idea, told = board.ideas[idea_id], _counted(board, idea_id)
     if idea_id not in board.changed and not is_due(idea.portrait, told.mentions):
-        return told, board.portrait_of(idea_id) or _BLANK
+        return told, portrait_of(board, idea_id) or _BLANK
     only = idea.only
     if only is not None and told.mentions == 1:
         rows = [only.row] if only.row >= 0 else []
