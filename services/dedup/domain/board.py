@@ -19,7 +19,7 @@ from services.dedup.domain.ideas import IdeaState, Link, Standing, Tallies, Tall
 from services.dedup.domain.index import Units, in_units
 from services.dedup.domain.links import Links
 from services.dedup.domain.policy import BALANCED, Bands, Policy
-from services.dedup.domain.portrait import Portrait, kept
+from services.dedup.domain.portrait import kept, portrait
 from services.dedup.domain.texts import VOTE
 from services.dedup.domain.votes import Vote, Votes
 
@@ -130,8 +130,9 @@ class Board:
         for idea in entry.ideas:
             state = self.ideas[idea.idea_id]
             state.version, state.said_by = idea.version, author
-            text = None if state.only is None or state.only.row < 0 else self.wordings.text(state.only.row)
-            state.portrait = kept(Portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions), text)
+            only = state.only
+            text = None if only is None or only.row < 0 else self.wordings.text(only.row)
+            state.portrait = kept(portrait(idea.quote or "", tuple((idea.keywords or "").split()), idea.mentions), text)
         event_id = entry.decisions[-1].event_id if entry.decisions else entry.event_id  # the string that the link has, not its equal
         self._positions[event_id] = self.position = entry.position
         self.touched.clear()

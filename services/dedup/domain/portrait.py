@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from services.common.values import placer
 from services.dedup.domain.index import Index
 from services.dedup.domain.texts import cut
 from services.dedup.domain.wordings import Wordings
@@ -37,18 +38,21 @@ class Portrait:
     """When it was drawn or last shown."""
 
 
+portrait = placer(Portrait, ("quote", "keywords", "mentions"))
+"""Makes one."""
+
 Places: TypeAlias = bytes
 """The portrait of an idea of one mention: which words of its text are the keywords. That it quotes the text goes without saying."""
 
 
-def kept(portrait: Portrait, text: str | None) -> Portrait | Places:
-    """Return *portrait*, of an idea whose only text is *text*, as little as will do; whole where it has none, or several."""
-    if portrait.mentions != 1 or text is None or portrait.quote != quote_of(text):
-        return portrait
+def kept(of: Portrait, text: str | None) -> Portrait | Places:
+    """Return *of*, of an idea whose only text is *text*, as little as will do; whole where it has none, or several."""
+    if of.mentions != 1 or text is None or of.quote != quote_of(text):
+        return of
     words = words_of(text)
-    if not set(words).issuperset(portrait.keywords) or len(words) > _MOST_PLACES:
-        return portrait
-    return _one(bytes([words.index(word) for word in portrait.keywords]))
+    if not set(words).issuperset(of.keywords) or len(words) > _MOST_PLACES:
+        return of
+    return _one(bytes([words.index(word) for word in of.keywords]))
 
 
 @lru_cache(maxsize=1 << 14)
@@ -63,13 +67,13 @@ def of_places(places: Places, text: str) -> Portrait:
     return Portrait(quote_of(text), tuple([words[place] for place in places]), 1)
 
 
-def is_due(portrait: Portrait | Places | None, mentions: int) -> bool:
-    """Tell whether an idea of so many *mentions* has grown out of *portrait*, or has texts again where it had none."""
-    if portrait is None:
+def is_due(of: Portrait | Places | None, mentions: int) -> bool:
+    """Tell whether an idea of so many *mentions* has grown out of *of*, or has texts again where it had none."""
+    if of is None:
         return True
-    if isinstance(portrait, Places):
+    if isinstance(of, Places):
         return mentions != 1
-    return portrait.mentions != mentions and (not portrait.quote or _rung(portrait.mentions) != _rung(mentions))
+    return of.mentions != mentions and (not of.quote or _rung(of.mentions) != _rung(mentions))
 
 
 class Vocabulary:

@@ -22,8 +22,9 @@ _BLANK = Portrait("", (), 0)
 def changed_ideas(board: Board, at: Micros) -> tuple[Idea, ...]:
     """Return the states of the ideas that *board* has touched, in the order in which they were opened; *at* is their moment of change."""
     touched = list(board.touched)
-    if len(touched) > 1:
-        touched.sort(key=lambda idea_id: board.ideas[idea_id].slot)
+    if len(touched) == 1:  # as of most events
+        return (_told(board, touched[0], at, _version(board, touched[0]), *_draw(board, touched[0])),)
+    touched.sort(key=lambda idea_id: board.ideas[idea_id].slot)
     drawn = [_draw(board, idea_id) for idea_id in touched]  # all, before any is told
     return tuple([_told(board, idea_id, at, _version(board, idea_id), *of) for idea_id, of in zip(touched, drawn, strict=True)])
 
