@@ -139,7 +139,10 @@ class BoardView:
         return made[find(made, wanted, "command")]
 
     def open_suggestions(self) -> list[Decision]:
-        """Return the suggestions that are still to be answered, likeliest first, then the proposed splits, worst fit first."""
+        """Return the suggestions that are still to be answered, then the proposed splits, worst fit first.
+
+        Of the suggestions those of the last pass come first, as it ranked them; then the others, likeliest first.
+        """
         links, found = self.links(), dict[tuple[str | None, str | None], Decision]()
         for decision in self.decisions:
             if decision.type == "suggested":
@@ -151,7 +154,11 @@ class BoardView:
         splits = [made for made in found.values() if made.other_idea_id is None]
         pairs = [made for made in found.values() if made.other_idea_id is not None]
         pairs = [made for made in pairs if links.root(made.idea_id or "") != links.root(made.other_idea_id or "")]
-        return sorted(pairs, key=lambda made: -(made.score or 0.0)) + sorted(splits, key=lambda made: made.score or 0.0)
+        passes = [made for made in self.decisions if made.type == "suggested" and made.method == "repair"]
+        last = passes[-1].event_id if passes else None
+        fresh = sorted((made for made in pairs if made.event_id == last), key=lambda made: made.sequence)
+        others = sorted((made for made in pairs if made.event_id != last), key=lambda made: -(made.score or 0.0))
+        return fresh + others + sorted(splits, key=lambda made: made.score or 0.0)
 
     def title_of(self, idea_id: str | None) -> str:
         """Return the title of *idea_id*; nothing where it is not known."""

@@ -95,6 +95,48 @@ def test_a_folded_board_knows_what_the_deciding_one_knew(texts: list[str], answe
     assert decided.calibration.threshold == folded.calibration.threshold
     assert decided.calibration.next_at == folded.calibration.next_at
     assert (decided.scores, decided.kept_apart, decided.suggestions) == (folded.scores, folded.kept_apart, folded.suggestions)
+    assert (decided.fresh, questions(decided)) == (folded.fresh, questions(folded))
+
+
+@LAW
+@given(texts=_TEXTS, answers=_ANSWERS)
+def test_a_question_is_about_two_families_that_nobody_kept_apart_and_asked_once(texts: list[str], answers: list[str]) -> None:
+    board = Board(WORKSPACE, BOARDS[0], DIMENSIONS)
+    for event in _history(texts, answers):
+        _decide(board, [], event)
+        asked = [frozenset(map(board.root_of, pair)) for pair in questions(board)]
+        assert len(asked) == len(set(asked))
+        assert all(len(roots) == 2 for roots in asked)
+        assert not set(asked) & {frozenset(map(board.root_of, pair)) for pair in board.kept_apart}
+
+
+def test_where_things_are_said_again_the_last_pass_is_asked_about_first() -> None:
+    """What an earlier pass found scores as ideas did that have grown since."""
+    board = Board(WORKSPACE, BOARDS[0], DIMENSIONS)
+    for place, text in enumerate(("dark mode", "export pdf", "crash start", "billing")):
+        _decide(board, [], submitted(place, text, person=f"p{place}"))
+    board.calibration = Calibration.at(0.6)
+    names = list(board.ideas)
+    earlier, later = (names[1], names[0]), (names[3], names[2])
+    board.suggestions.update({earlier: "open", later: "open"})
+    board.scores.update({earlier: 0.59, later: 0.53})
+
+    assert questions(board) == [earlier, later]
+    board.fresh[later] = None
+    assert questions(board) == [later, earlier]
+    board.calibration = Calibration.at(0.8)
+    board.scores.update({earlier: 0.75, later: 0.79})
+    assert questions(board) == [earlier, later]
+
+
+def test_an_answer_brings_the_next_census_forward() -> None:
+    board = Calibration()
+    board.take(Census(1000, 1000, 20_000, 500, 30_000, 20_000))
+    assert board.next_at == 1250
+
+    board.learn(0.5, same=False)
+
+    assert board.next_at == 1031
 
 
 @LAW

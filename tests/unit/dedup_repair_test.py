@@ -50,21 +50,24 @@ def test_drawing_follows_its_formula_whatever_the_chunks(seed: int, count: int, 
 
 
 @settings(max_examples=60, deadline=None)
-@given(seed=_SEEDS, count=st.integers(2, 16), threshold=st.floats(-0.2, 0.9))
-def test_linkage_joins_the_best_pair_again_and_again(seed: int, count: int, threshold: float) -> None:
+@given(seed=_SEEDS, count=st.integers(2, 16), threshold=st.floats(-0.2, 0.9), bound=st.integers(1, 16))
+def test_linkage_joins_the_best_pair_again_and_again(seed: int, count: int, threshold: float, bound: int) -> None:
     units = _vectors(seed, count)
-    apart = np.random.default_rng(seed).random((count, count)) < 0.1
+    rng = np.random.default_rng(seed)
+    bonds = rng.integers(bound, size=count).tolist() if bound < 16 else list(range(count))
+    apart = (rng.random((count, count)) < 0.1) & (np.array(bonds)[:, None] != bonds)
     apart |= apart.T
-    linkage = Linkage(units, np.arange(count), [1] * count, apart.copy())
+    linkage = Linkage(units, np.arange(count), [1] * count, apart.copy(), bonds)
     rows = units.astype(np.float64)
     clusters = {place: [place] for place in range(count)}
 
     for step in linkage.steps(threshold):
+        families = _families(clusters, bonds)
         scores = {
             (one, other): round(float((rows[first] @ rows[second].T).mean()) / SCALE**2, 6)
             for one, first in clusters.items()
             for other, second in clusters.items()
-            if one < other and not apart[np.ix_(first, second)].any()
+            if one < other and not apart[np.ix_(families[one], families[other])].any()
         }
         assert step.score == pytest.approx(max(scores.values()), abs=2e-6)
         assert scores[min(step.child, step.parent), max(step.child, step.parent)] == pytest.approx(step.score, abs=2e-6)
@@ -73,6 +76,21 @@ def test_linkage_joins_the_best_pair_again_and_again(seed: int, count: int, thre
 
     assert [sorted(found) for found in linkage.members if found] == [sorted(found) for found in clusters.values()]
     assert linkage.scores.max() < threshold
+    families = _families(clusters, bonds)
+    assert not any(apart[np.ix_(family, family)].any() for family in families.values())
+    alike = {(one, other) for one in clusters for other in clusters if linkage.bonds[one] == linkage.bonds[other]}
+    assert alike == {(one, other) for one in clusters for other in clusters if families[one] == families[other]}
+
+
+def _families(clusters: dict[int, list[int]], bonds: list[int]) -> dict[int, list[int]]:
+    """Return the groups of each cluster and of all that are bound to it, through whatever they were joined to."""
+    families = {place: set(groups) for place, groups in clusters.items()}
+    for _ in clusters:
+        for place, family in families.items():
+            reached = {bonds[group] for group in family}
+            others = (other for other in families.values() if reached & {bonds[group] for group in other})
+            families[place] = family.union(*others)
+    return {place: sorted(family) for place, family in families.items()}
 
 
 class _Room:
@@ -157,7 +175,53 @@ def test_a_pass_is_bounded_and_looks_at_the_largest_and_the_newest(monkeypatch: 
 
     groups = families.groups_of(room.board)
 
-    assert [group.held for group in groups] == [idea_name(place) for place in (1, 2, 5, 6)]
+    assert [group.held for group in groups] == [idea_name(place) for place in (2, 2, 5, 6)]
     assert sum(len(group.rows) for group in groups) <= 4
-    assert groups[1].size == 2
+    assert [group.ideas for group in groups] == [(idea_name(place),) for place in (2, 3, 5, 6)]
     assert repair_of(room.board, 1.1, 1.0).merges == []
+
+
+def test_what_a_human_joined_is_gathered_part_by_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What says the same as one of two ideas that a human joined finds that one: their mean would be half as like to it."""
+    room = _Room()
+    room.say("dark mode please today now again", "export table pdf file print sheet")
+    room.order("merge", idea_id=idea_name(2), other_idea_id=idea_name(1))
+    room.say("export table pdf file print sheet soon")
+
+    assert room.look_over("logo", monkeypatch, 0.76) == [("merged", idea_name(4), idea_name(1))]
+
+
+def test_what_was_kept_apart_from_one_stays_apart_from_what_a_human_joined_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "export table pdf file print sheet")
+    room.say("export table pdf file print sheet soon")
+    room.order("merge", idea_id=idea_name(2), other_idea_id=idea_name(1))
+    room.board.kept_apart[idea_name(3), idea_name(1)] = None
+
+    assert room.look_over("logo", monkeypatch, 0.76) == []
+
+
+def test_a_pass_asks_again_with_the_score_of_the_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    pair = idea_name(2), idea_name(1)
+    room.board.suggestions[pair], room.board.scores[pair] = "open", 0.1
+
+    room.look_over("logo", monkeypatch, 0.9)
+
+    assert room.board.suggestions[pair] == "open"
+    assert room.board.scores[pair] > 0.8
+    assert pair in room.board.fresh
+    assert pair[::-1] not in room.board.suggestions
+
+
+def test_of_very_many_ideas_that_a_human_joined_one_group_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(families, "_MOST_BONDS", 2)
+    room = _Room()
+    room.say("dark mode", "export pdf", "crash", "billing")
+    for place in (3, 2):
+        room.order("merge", idea_id=idea_name(place), other_idea_id=idea_name(1))
+
+    groups = families.groups_of(room.board)
+
+    assert [(group.held, len(group.ideas), group.size) for group in groups] == [(idea_name(1), 3, 3), (idea_name(4), 1, 1)]

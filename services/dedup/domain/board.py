@@ -46,7 +46,7 @@ class Board:
         self._doubts = doubts = Doubts()
         self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
         self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
-        self.merged_by_repair = doubts.merged_by_repair
+        self.merged_by_repair, self.fresh = doubts.merged_by_repair, doubts.fresh
         self.policy = policy
         """For decisions to come; folding does not ask it."""
         self._holding = holding = Holding(dimensions)

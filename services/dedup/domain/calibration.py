@@ -50,13 +50,17 @@ _FEWEST = 4
 _DECIMALS = 3
 
 _ANSWERS_KEPT = 100
+_SOON = 32
+"""After an answer the next census comes when there are so much more texts, one in so many of those at the last one."""
 _STEPS = range(-25, 46)
 _DOWN = range(-25, 1)
 """Where things are said again and again a board asks about large ideas, for most is won there: that such a pair is not the same says
 little of the threshold, and boards that took it to heart fell apart."""
 _STEP = 0.01
 _TRUST = 0.1
-"""How far answers may move the threshold before they have to be many."""
+"""How far answers may move the threshold before they have to be many: false merges are what users of tickets hate."""
+_TRUST_CROWDED = 0.2
+"""The same where things are said again and again."""
 _WIDTH = 0.08
 """Scores over which answers turn from no to yes."""
 _AT_THRESHOLD = -1.0
@@ -124,6 +128,7 @@ class Calibration:
         """Distinct texts at which the next census is due."""
         self._by = by
         self._base = START
+        self._texts = 0
         self._answers: list[tuple[float, bool]] = []
 
     @classmethod
@@ -149,6 +154,7 @@ class Calibration:
     def take(self, census: Census) -> None:
         """Go by *census* from now on."""
         self._base = threshold_of(census, self._by)
+        self._texts = census.texts
         self.next_at = census.texts + max(census.texts // 4, 1)
         self._settle()
 
@@ -156,6 +162,7 @@ class Calibration:
         """Take in a human's answer about two ideas whose score was *score*."""
         self._answers.append((score, same))
         del self._answers[:-_ANSWERS_KEPT]
+        self.next_at = min(self.next_at, self._texts + max(self._texts // _SOON, 1))
         self._settle()
 
     def _settle(self) -> None:
@@ -172,7 +179,7 @@ class Calibration:
 
     def _likelihood(self, moved: float) -> float:
         """Return how well the answers go with a threshold so far from the base: sums and quotients only, the same on every machine."""
-        away = moved / _TRUST
+        away = moved / (_TRUST_CROWDED if self.pull else _TRUST)
         likely = 1.0 / (1.0 + away * away) / (1.0 + away * away)
         for score, same in self._answers:
             above = (score - self._base - moved) / _WIDTH + _AT_THRESHOLD

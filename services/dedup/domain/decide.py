@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -178,9 +179,7 @@ def _look_over(draft: Draft) -> None:
         draft.decide("unmerged", root_id=pair.child, **_repaired(pair, bands.merge))
     for pair in repair.merges:
         draft.decide("merged", root_id=pair.parent, **_repaired(pair, bands.merge))
-    unasked = _unasked(board, repair.left)
-    unasked.sort(key=lambda pair: -worth(pair.score - bands.merge, pair.size))
-    for pair in unasked[:_QUESTIONS]:
+    for pair in _to_ask(board, repair.left):
         draft.decide("suggested", **_repaired(pair, bands.merge))
     for split in splits_to_propose(board, bands.suggest, _SPLITS):
         parts = written(split.leaving, split.staying, split.centroid, split.member)
@@ -188,9 +187,13 @@ def _look_over(draft: Draft) -> None:
         draft.decide("suggested", idea_id=split.root, feedback_id=split.leaving[0], method="split", **why)
 
 
-def _unasked(board: Board, pairs: list[Pair]) -> list[Pair]:
-    asked = {frozenset(map(board.root_of, pair)) for pair, state in board.suggestions.items() if state == "open"}
-    return [pair for pair in pairs if frozenset((pair.child, pair.parent)) not in asked]
+def _to_ask(board: Board, left: Sequence[Pair]) -> list[Pair]:
+    """Return the pairs of *left* most worth asking about; where one is asked about already, as it was asked, with its new score."""
+    crowded, threshold = board.calibration.pull > 0, board.bands.merge
+    best = sorted(left, key=lambda pair: -worth(pair.score - threshold, *pair.texts, crowded=crowded))
+    asked = {frozenset(map(board.root_of, pair)): pair for pair, state in board.suggestions.items() if state == "open"}
+    again = ((pair, asked.get(frozenset((pair.child, pair.parent)), (pair.child, pair.parent))) for pair in best[:_QUESTIONS])
+    return [replace(pair, child=child, parent=parent) for pair, (child, parent) in again]
 
 
 def _repaired(pair: Pair, threshold: float) -> dict[str, Any]:

@@ -19,6 +19,9 @@ class Doubts:
         """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
         self.scores: dict[Pair, float] = {}
         """Of pairs that were suggested, or merged by a repair, in the same direction."""
+        self.fresh: dict[Pair, None] = {}
+        """Those that the last pass suggested."""
+        self._pass = ""
         self.kept_apart: dict[Pair, None] = {}
         """Pairs that a human dismissed, unmerged or split: no repair merges them."""
         self.merged_by_hand: dict[str, None] = {}
@@ -54,12 +57,20 @@ class Doubts:
         elif decision.type == "dismissed":
             self.splits.pop(idea_id, None)
 
+    def _take_suggestion(self, pair: Pair, decision: Decision) -> None:
+        self.suggestions[pair], self.scores[pair] = "open", decision.score or 0.0
+        if decision.method == "repair":
+            if self._pass != decision.event_id:
+                self._pass = decision.event_id
+                self.fresh.clear()
+            self.fresh[pair] = None
+
     def _take_pair(self, decision: Decision, pair: Pair) -> tuple[float, bool] | None:
-        if decision.type in ("suggested", "accepted", "dismissed"):
-            self.suggestions[pair] = "open" if decision.type == "suggested" else decision.type
+        if decision.type in ("accepted", "dismissed"):
+            self.suggestions[pair] = decision.type
         match decision.type:
             case "suggested":
-                self.scores[pair] = decision.score or 0.0
+                self._take_suggestion(pair, decision)
             case "merged" if decision.method == "repair":
                 self.scores[pair] = decision.score or 0.0
                 self.merged_by_repair[pair[0]] = None

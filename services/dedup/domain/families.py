@@ -1,4 +1,8 @@
-"""Ideas that belong together whatever a pass finds: one alone, or those that a human joined. What a pass gathers are these."""
+"""What a pass gathers: ideas, and which of them belong together whatever it finds, because a human joined them.
+
+These are gathered one by one all the same, each with what is like it, and what was gathered around them is then one: if their texts were
+averaged first, what says the same as one of them would find it half as like, and open another idea.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +20,16 @@ MOST_GROUPS = 2000
 MOST_ROWS = 4000
 """It compares so many texts with each other."""
 _ROWS_A_GROUP = 64
+_MOST_BONDS = 100
+"""Of more ideas that a human joined one group is made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Some ideas of one family."""
+    """An idea with texts, or very many that a human joined."""
 
     held: str
-    """See ``held``."""
+    """See ``held``; groups of which it is the same belong together."""
     ideas: tuple[str, ...]
     """Those that have texts."""
     size: int
@@ -40,15 +46,18 @@ def groups_of(board: Board) -> list[Group]:
     rows = board.index.live_rows()
     slots = board.index.slots_of(rows)
     ends, roots = _ends_and_roots(board)
-    looked_at = _looked_at(roots[slots], roots[np.unique(ends[slots])])
+    bound = np.bincount(ends[np.unique(slots)], minlength=len(ends))
+    parts = np.where(bound[ends] > _MOST_BONDS, ends, np.arange(len(ends)))
+    looked_at = _looked_at(roots[slots], roots[np.unique(parts[slots])])
     chosen = looked_at[roots[slots]]
     groups: dict[int, list[int]] = {}
     ideas: dict[int, dict[str, None]] = {}
-    for row, slot, end in zip(rows[chosen].tolist(), slots[chosen].tolist(), ends[slots[chosen]].tolist(), strict=True):
-        groups.setdefault(end, []).append(row)
-        ideas.setdefault(end, {})[board.slots[slot].idea_id] = None
+    for row, slot, part in zip(rows[chosen].tolist(), slots[chosen].tolist(), parts[slots[chosen]].tolist(), strict=True):
+        groups.setdefault(part, []).append(row)
+        ideas.setdefault(part, {})[board.slots[slot].idea_id] = None
     each = _rows_each([len(rows) for rows in groups.values()])
-    return [Group(board.slots[end].idea_id, tuple(ideas[end]), len(rows), _spread(rows, each)) for end, rows in sorted(groups.items())]
+    names = {part: board.slots[ends[part]].idea_id for part in groups}
+    return [Group(names[part], tuple(ideas[part]), len(rows), _spread(rows, each)) for part, rows in sorted(groups.items())]
 
 
 def _ends_and_roots(board: Board) -> tuple[Integers, Integers]:

@@ -1,4 +1,8 @@
-"""Average linkage of groups of texts: the best pair is joined, again and again, while it is good enough."""
+"""Average linkage of groups of texts: the best pair is joined, again and again, while it is good enough.
+
+Groups may be bound: these are joined to others one by one, but what is kept apart from one of them, or from what it was joined to, is kept
+apart from all.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +32,19 @@ class Step:
 class Linkage:
     """Groups, numbered oldest first, and how well they fit: the mean cosine of their texts."""
 
-    def __init__(self, units: Units, starts: Integers, counts: Sequence[int], apart: Marks) -> None:
-        """*units* are the groups' vectors, one group after the other from *starts*; *apart* marks pairs that are never joined."""
+    def __init__(self, units: Units, starts: Integers, counts: Sequence[int], apart: Marks, bonds: Sequence[int] | None = None) -> None:
+        """*units* are the groups' vectors, one group after the other from *starts*; *apart* marks pairs that are never joined.
+
+        Groups of one number in *bonds* are bound to each other; without it, none is.
+        """
         sums = np.add.reduceat(units.astype(np.float64), starts, axis=0)
         self._dots: Floats = sums @ sums.T  # whole numbers below 2⁵³, so exact in any order
         self._counts = np.array(counts, np.float64)
         self._apart = apart
+        self.bonds = np.arange(len(counts)) if bonds is None else np.array(bonds, np.int64)
+        """Of clusters that are bound to each other, through whatever they were joined to, the same number."""
+        for bond in np.flatnonzero(np.bincount(self.bonds) > 1):
+            self._keep_apart(np.flatnonzero(self.bonds == bond))
         self._alive = np.ones(len(counts), np.bool_)
         self.members: list[list[int]] = [[place] for place in range(len(counts))]
         """The groups of each cluster, by the number of the one that the others joined."""
@@ -49,11 +60,11 @@ class Linkage:
                 return
             child, parent = self.directed(one, int(partner[one]))
             yield Step(child, parent, float(best[one]))
-            self._join(child, parent)
+            bound = self._join(child, parent)
             best[child] = NEVER_JOINED
-            stale = np.flatnonzero(self._alive & ((partner == child) | (partner == parent)))
+            stale = self._alive & ((partner == child) | np.isin(partner, bound))
+            stale[bound] = True
             best[stale], partner[stale] = self.scores[stale].max(axis=1), self.scores[stale].argmax(axis=1)
-            best[parent], partner[parent] = self.scores[parent].max(), self.scores[parent].argmax()
             closer = np.flatnonzero(self.scores[parent] > best)
             best[closer], partner[closer] = self.scores[parent, closer], parent
 
@@ -62,25 +73,32 @@ class Linkage:
         child, parent = sorted((one, other), key=lambda place: (self._counts[place], -place))
         return child, parent
 
-    def smaller(self, one: int, other: int) -> int:
-        """Return how many texts the smaller one of two clusters has."""
-        return int(min(self._counts[one], self._counts[other]))
-
     def mean_cosine(self, one: int, other: int) -> float:
         """Return the mean cosine of two clusters' texts."""
         return round(float(self._dots[one, other] / (self._counts[one] * self._counts[other] * SCALE * SCALE)), _DECIMALS)
 
-    def _join(self, child: int, parent: int) -> None:
+    def _join(self, child: int, parent: int) -> Integers:
+        """Join *child* to *parent*; return the clusters that are bound to it, it among them."""
         self._dots[parent] += self._dots[child]
         self._dots[:, parent] += self._dots[:, child]
-        self._apart[parent] |= self._apart[child]
-        self._apart[:, parent] = self._apart[parent]
         self._counts[parent] += self._counts[child]
         self._alive[child] = False
         self.members[parent] += self.members[child]
         self.members[child] = []
         self.scores[child] = self.scores[:, child] = NEVER_JOINED
-        self.scores[parent] = self.scores[:, parent] = self._row(parent)
+        bound: Integers = np.flatnonzero(self._alive & ((self.bonds == self.bonds[parent]) | (self.bonds == self.bonds[child])))
+        self._apart[parent] |= self._apart[child]
+        self.bonds[self.bonds == self.bonds[child]] = self.bonds[parent]
+        self._keep_apart(bound)
+        for place in bound.tolist():
+            self.scores[place] = self.scores[:, place] = self._row(place)
+        return bound
+
+    def _keep_apart(self, bound: Integers) -> None:
+        """Keep what is apart from one of *bound* apart from all."""
+        apart = np.logical_or.reduce(self._apart[bound], axis=0)
+        self._apart[bound] = apart
+        self._apart[:, bound] = apart[:, None]
 
     def _row(self, place: int) -> Floats:
         row: Floats = np.round(self._dots[place] / (self._counts[place] * self._counts * (SCALE * SCALE)), _DECIMALS)

@@ -8,7 +8,7 @@ Pointers of earlier passes that the new gathering does not bear out are removed,
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -35,8 +35,8 @@ class Pair:
     """Cosine of their nearest texts as they are."""
     penalty: float
     """What makes the score one to compare with the threshold of a single text."""
-    size: int
-    """Texts of the smaller one, as far as they are known."""
+    texts: tuple[int, int] = (0, 0)
+    """Of pairs that are left: how many the two families have."""
 
 
 @dataclass(slots=True)
@@ -70,7 +70,8 @@ class _Pass:
         self._seen = sample(board.index, np.concatenate([group.rows for group in groups]))
         self._places = [np.arange(start, start + count) for start, count in zip(starts, counts, strict=True)]
         units = drawn(around_mean(self._seen, board.index.mean()), board.calibration.pull)
-        self._linkage = Linkage(units, starts, counts, _apart(board, groups))
+        bonds = {group.held: place for place, group in enumerate(groups)}
+        self._linkage = Linkage(units, starts, counts, _apart(board, groups), [bonds[group.held] for group in groups])
 
     def found(self, threshold: float, floor: float) -> Repair:
         """Gather, and compare with the pointers that stand."""
@@ -83,21 +84,26 @@ class _Pass:
         return Repair(cuts, merges, list(self._left(roots, floor)))
 
     def _cuts(self, place_of: Mapping[str, int], cluster_of: Mapping[int, int]) -> Iterator[Pair]:
+        bonds = self._linkage.bonds
         for child in list(self._board.merged_by_repair):
             parent = self._board.merges.parent(child) or ""
             if child in place_of and parent in place_of:
                 one, other = cluster_of[place_of[child]], cluster_of[place_of[parent]]
-                if one != other:
+                if bonds[one] != bonds[other]:
                     yield self._pair(child, parent, self._linkage.mean_cosine(one, other), one, other)
 
     def _left(self, roots: _Roots, floor: float) -> Iterator[Pair]:
         scores = np.triu(self._linkage.scores, 1)
         scores[scores == 0.0] = -np.inf  # what lies below the diagonal
         ones, others = np.nonzero(scores >= floor + self._penalty)
+        named: set[frozenset[str]] = set()
         for one, other in sorted(zip(ones.tolist(), others.tolist(), strict=True), key=lambda pair: (-scores[pair], pair)):
             child, parent = self._linkage.directed(one, other)
-            if roots.of(child) != roots.of(parent):
-                yield self._pair(roots.of(child), roots.of(parent), float(scores[one, other]), child, parent)
+            pair = roots.of(child), roots.of(parent)
+            if len(set(pair)) > 1 and frozenset(pair) not in named:
+                named.add(frozenset(pair))
+                found = self._pair(*pair, float(scores[one, other]), child, parent)
+                yield replace(found, texts=(roots.texts(pair[0]), roots.texts(pair[1])))
 
     def _pair(self, child: str, parent: str, centroid: float, one: int, other: int) -> Pair:
         return Pair(
@@ -107,7 +113,6 @@ class _Pass:
             centroid,
             self._nearest(one, other),
             self._penalty,
-            self._linkage.smaller(one, other),
         )
 
     def _nearest(self, one: int, other: int) -> float:
@@ -133,6 +138,10 @@ class _Roots:
             root = self._parent[root]
         return root
 
+    def texts(self, root: str) -> int:
+        """Return how many texts the family of *root* has."""
+        return self._sizes[root]
+
     def join(self, step: Step) -> tuple[str, str] | None:
         """Return which root is to point at which other for *step*, from now on so; None where the pointers say it already."""
         one, other = self.of(step.child), self.of(step.parent)
@@ -155,7 +164,7 @@ def _best(seen: Sample, ones: Integers, others: Integers) -> float:
 
 
 def _apart(board: Board, groups: Sequence[Group]) -> Marks:
-    """Mark the pairs of groups that a human kept apart."""
+    """Mark the pairs of groups that a human kept apart; the linkage does the same with those that are bound to them."""
     places = {group.held: place for place, group in enumerate(groups)}
     marks = np.zeros((len(groups), len(groups)), np.bool_)
     for one, other in board.kept_apart:
