@@ -16,13 +16,14 @@ import resource
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.dedup_speed import Row, _decide, _event, _resident
+from bench.dedup_speed import Row, _both, _decide, _event, _resident
 from services.common.events import Decision, Idea
 from services.dedup.domain.board import Board
 from services.dedup.domain.entry import Entry, Seen, read_entry
@@ -128,7 +129,7 @@ def on_board(ideas: int, queries: int, compared: int, noise: float) -> list[Row]
     It is folded from its log, as a worker does when it starts: each text opened an idea. Then texts are decided.
     """
     made, board = Made(), Board("bench", "board", _DIMENSIONS)
-    before, folding, assigned, kept = _resident(), 0.0, [], []
+    before, folding, works, kept = _resident(), 0.0, list[Callable[[], object]](), []
     for start in range(0, ideas, _CHUNK):
         texts = made.texts(min(_CHUNK, ideas - start))
         kept.append(texts[:: max(ideas // queries, 1)].copy())
@@ -141,9 +142,8 @@ def on_board(ideas: int, queries: int, compared: int, noise: float) -> list[Row]
     asked = asked[np.random.default_rng(_SEED).permutation(len(asked))]
     for number, text in enumerate(asked, start=ideas):
         event = _event(number, f"text {number} of the board that is measured")
-        began = time.perf_counter()
-        _decide(board, event, text)
-        assigned.append((time.perf_counter() - began) * 1e6)
+        works.append(partial(_decide, board, event, text))
+    assigned, spent = _both(works)
     resident = _resident()
     repeats, fresh = made.again(np.concatenate(kept)[-compared:], noise), made.texts(compared)
     found = [*_recall(board.index, repeats), *_recall(board.index, fresh)]
@@ -153,6 +153,8 @@ def on_board(ideas: int, queries: int, compared: int, noise: float) -> list[Row]
     return [
         Row(f"assign a text among {ideas:,} ideas, median, us", statistics.median(assigned)),
         Row("assign a text, 99th percentile, us", float(np.percentile(assigned, 99)), 5_000, 5_000),
+        Row("the same by CPU time, median, us", statistics.median(spent)),
+        Row("the same by CPU time, 99th percentile, us", float(np.percentile(spent, 99))),
         Row("read an event of the log and fold it, all cuts included, CPU us", folding / ideas * 1e6),
         Row("memory an idea, bytes", (filled - before) / ideas),
         Row("resident memory, MB", resident / 1e6, 2_000, 2_000),

@@ -16,7 +16,7 @@ _CHUNK_ENTRIES = 500
 async def erase_log(log: BoardLog, said: SaidLog, board: str, before: int | None, person_id: str) -> list[Decision]:
     """Take the words of *person_id* out of *board*'s log before the position *before*; return the decisions that held them, without them.
 
-    Safe to repeat: the same decisions are returned each time. Reads the log twice, a piece at a time.
+    Safe to repeat: the same decisions are returned each time. Reads the log twice or three times, a piece at a time.
 
     Raises:
         TransientError: The store does not answer.
@@ -25,6 +25,10 @@ async def erase_log(log: BoardLog, said: SaidLog, board: str, before: int | None
     async for entries in _chunks(log, board, before):
         for entry in entries:
             redaction.learn(entry)
+    if redaction.lacks:
+        async for entries in _chunks(log, board, before):
+            for entry in entries:
+                redaction.find(entry)
     found: list[Decision] = []
     async for entries in _chunks(log, board, before):
         changed = [after for entry in entries if (after := redaction.of_entry(entry)) != entry]

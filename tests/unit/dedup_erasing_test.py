@@ -152,6 +152,15 @@ def test_a_lost_log_does_not_bring_them_back(history: Sequence[BoardEvent], is_c
     assert counted_again.items() <= _counts(expected).items()
 
 
+def test_a_repeat_that_rests_on_her_repeat_of_a_text_that_is_gone_keeps_its_vector() -> None:
+    log = MemoryBoardLog()
+    said = [submitted(0, "dark mode", person="ann"), submitted(1, "dark mode", person="0"), submitted(2, "dark mode", person="bob")]
+    gone = event_of(3, type="retracted", feedback_id=said[0].feedback_id, revision=1)
+    handle_all(handler_on(log), [received([*said[:2], gone, said[2]]), _erasures()])
+    again = handle_all(handler_on(log), [received([submitted(4, "dark mode", person="bob")], first_offset=900)])
+    assert [output.topic for outcome in again if isinstance(outcome, Emit) for output in outcome.outputs] == [Decision.TOPIC, Idea.TOPIC]
+
+
 def test_an_idea_is_named_by_what_others_say_of_it() -> None:
     handler = handler_on(MemoryBoardLog())
     events = [

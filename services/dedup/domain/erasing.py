@@ -47,7 +47,11 @@ def _title_without(board: Board, idea: IdeaState, person: str) -> tuple[str, str
 
 
 class Redaction:
-    """The words of one person in the log of a board: ``learn`` all entries first, then each can be had without them."""
+    """The words of one person in the log of a board: ``learn`` all entries first, then each can be had without them.
+
+    Where it *lacks* vectors then, ``find`` is to see all entries, too: she repeated what others said before, and what is repeated after
+    her may rest on her text alone.
+    """
 
     def __init__(self, person_id: str) -> None:
         self._person = person_id
@@ -56,6 +60,18 @@ class Redaction:
         self._quotes: set[str] = set()
         self._titles: defaultdict[str, set[str]] = defaultdict(set)
         self._vectors: dict[bytes, bytes] = {}
+        self._repeated: set[bytes] = set()
+
+    @property
+    def lacks(self) -> bool:
+        """Tell whether there are texts of hers whose vectors are not known yet."""
+        return not self._repeated <= self._vectors.keys()
+
+    def find(self, entry: Entry) -> None:
+        """Take the vector of *entry*, if it is that of a text of hers."""
+        for decision in entry.decisions if entry.vector is not None else ():
+            if decision.type == "linked" and decision.text and text_key(decision.text) in self._repeated:
+                self._vectors.setdefault(text_key(decision.text), entry.vector or b"")
 
     def learn(self, entry: Entry) -> None:
         """Take in what *entry* holds of the person's words."""
@@ -69,7 +85,9 @@ class Redaction:
                 continue
             self._words.update(words_of(decision.text))
             self._quotes.add(quote_of(decision.text))
-            if entry.vector is not None:
+            if entry.vector is None:
+                self._repeated.add(text_key(decision.text))
+            else:
                 self._vectors[text_key(decision.text)] = entry.vector
 
     def of_entry(self, entry: Entry) -> Entry:
