@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from services.common.errors import ConfigurationError
 from services.common.paths import ROOT
 from services.dedup.adapters import export, models
 from services.dedup.adapters.encoder import OnnxEncoder
-from services.dedup.adapters.models import ONNX_FILE, prepare_model
+from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, prepare_model
 from services.dedup.domain.index import in_units
 from tests.fakes_dedup import models_folder
 
@@ -111,7 +112,8 @@ class Exports:
     def __call__(self, source: Path, made: Path) -> None:
         self.count += 1
         made.mkdir()
-        (made / ONNX_FILE).write_bytes((source / "model.safetensors").read_bytes() * 2)
+        weights = models.onnx_of(source) or source / "model.safetensors"
+        (made / ONNX_FILE).write_bytes(weights.read_bytes() * 2)
 
 
 @pytest.fixture
@@ -204,8 +206,41 @@ def test_a_cache_that_is_named_relative_to_the_working_directory_is_filled_there
     assert (tmp_path / made / ONNX_FILE).is_file()
 
 
+@pytest.mark.parametrize("name", ["onnx/model.onnx", "model.onnx"])
+def test_a_model_may_bring_onnx_weights_alone(tmp_path: Path, exports: Exports, name: str) -> None:
+    source = tmp_path / "model"
+    (source / name).parent.mkdir(parents=True)
+    (source / name).write_bytes(b"one")
+    assert models.onnx_of(source) == source / name
+
+    assert prepare_model(str(source), tmp_path / "cache").name == "model-7692c3ad3540bb80-qint8"
+
+    (source / "model.safetensors").write_bytes(b"two")
+    assert models.onnx_of(source) is None
+    assert prepare_model(str(source), tmp_path / "cache").name != "model-7692c3ad3540bb80-qint8"
+    assert exports.count == 2
+
+
+@pytest.mark.model
+@pytest.mark.timeout(300)
+def test_onnx_weights_are_run_with_the_pooling_and_the_prompt_of_their_folder(folder: Path, tmp_path: Path) -> None:
+    """The packaged export stands for a model of this kind: it is quantised already, so quantising it changes nothing."""
+    source = tmp_path / "model"
+    shutil.copytree(folder, source, ignore=shutil.ignore_patterns("*.onnx", "SHA256", FACTS_FILE))
+    (source / "onnx").mkdir()
+    shutil.copy(folder / ONNX_FILE, source / "onnx" / "model.onnx")
+    (source / "config_sentence_transformers.json").write_text('{"prompts": {"query": "query: "}, "default_prompt_name": "query"}')
+
+    made = prepare_model(str(source), tmp_path / "cache")
+
+    expected = _encoder(folder).encode([f"query: {text}" for text in _TEXTS[:9]])
+    assert expected.tobytes() == _encoder(made).encode(_TEXTS[:9]).tobytes()
+
+
 def test_a_folder_without_weights_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"GROUNDSWELL_MODEL: .* holds neither model.safetensors nor pytorch_model.bin"):
+    with pytest.raises(
+        ConfigurationError, match=r"GROUNDSWELL_MODEL: .* holds neither model.safetensors nor .* nor onnx/model.onnx nor model.onnx"
+    ):
         prepare_model(str(tmp_path), tmp_path / "cache")
 
 

@@ -46,6 +46,7 @@ class OnnxEncoder:
         facts = json.loads((folder / FACTS_FILE).read_text())
         self._tokenizer = _tokenizer(folder, facts["max_tokens"])
         self._pool = _pooling(facts["pooling"])
+        self._prompt = facts.get("prompt", "")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -82,7 +83,7 @@ class OnnxEncoder:
         return rows
 
     def _encode(self, text: str) -> NDArray[np.float32]:
-        tokens = np.array([self._tokenizer.encode(text).ids], np.int64)
+        tokens = np.array([self._tokenizer.encode(self._prompt + text).ids], np.int64)
         given = {"input_ids": tokens, "attention_mask": np.ones_like(tokens)}
         if self._wants_types:
             given["token_type_ids"] = np.zeros_like(tokens)

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from threading import Thread
 
-from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE
+from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, onnx_of
 
 _RECIPE = "avx512_vnni"
 """Signed 8-bit weights, per tensor, activations quantised as they come; runs on every CPU, fastest where it has VNNI."""
@@ -22,13 +22,19 @@ ABANDONED = 3
 
 
 def export(source: Path, target: Path) -> None:
-    """Write the quantised model of *source*, its tokenizer and its pooling to *target*, a folder that is created."""
+    """Write the quantised model of *source*, its tokenizer and its pooling to *target*, a folder that is created.
+
+    A source that holds an ONNX file and no weights of torch's is quantised as it is.
+    """
     # Imported here, because torch and transformers must load in no other process.
     from sentence_transformers import SentenceTransformer, export_dynamic_quantized_onnx_model  # noqa: PLC0415
 
-    model = SentenceTransformer(str(source), backend="onnx", model_kwargs={"export": True}, device="cpu")
+    given = onnx_of(source)
+    how = {"export": True} if given is None else {"file_name": given.relative_to(source).as_posix()}
+    model = SentenceTransformer(str(source), backend="onnx", model_kwargs=how, device="cpu")
     model.save_pretrained(str(target), create_model_card=False)
-    facts = {"max_tokens": model.max_seq_length, "pooling": model[1].get_config_dict()["pooling_mode"]}
+    prompt = model.prompts.get(model.default_prompt_name) or ""
+    facts = {"max_tokens": model.max_seq_length, "pooling": model[1].get_config_dict()["pooling_mode"], "prompt": prompt}
     (target / FACTS_FILE).write_text(json.dumps(facts))
     with tempfile.TemporaryDirectory(dir=target) as scratch:
         export_dynamic_quantized_onnx_model(model, _RECIPE, scratch)

