@@ -48,7 +48,7 @@ class Linkage:
         self._alive = np.ones(len(counts), np.bool_)
         self.members: list[list[int]] = [[place] for place in range(len(counts))]
         """The groups of each cluster, by the number of the one that the others joined."""
-        self.scores = np.vstack([self._row(place) for place in range(len(counts))])
+        self.scores = self._all()
         """Of each pair of clusters; ``NEVER_JOINED`` where one was joined to another."""
 
     def steps(self, threshold: float) -> Iterator[Step]:
@@ -99,6 +99,13 @@ class Linkage:
         apart = np.logical_or.reduce(self._apart[bound], axis=0)
         self._apart[bound] = apart
         self._apart[:, bound] = apart[:, None]
+
+    def _all(self) -> Floats:
+        """Return what ``_row`` says of all, at once."""
+        scores: Floats = np.round(self._dots / (self._counts[:, None] * self._counts * (SCALE * SCALE)), _DECIMALS)
+        scores[self._apart] = NEVER_JOINED
+        np.fill_diagonal(scores, NEVER_JOINED)
+        return scores
 
     def _row(self, place: int) -> Floats:
         row: Floats = np.round(self._dots[place] / (self._counts[place] * self._counts * (SCALE * SCALE)), _DECIMALS)
