@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from services.dedup.domain import foresight
 from services.dedup.domain.index import Index, in_units
-from services.dedup.domain.rows import Coarse
+from services.dedup.domain.rows import Coarse, Rests
 
 LAW = settings(max_examples=60, deadline=None)
 _DIMENSIONS = 96
@@ -190,6 +190,23 @@ def test_bounds_hold_where_all_texts_are_near_the_mean(seed: int, spread: float,
     everything = index.query(units[-1], count)
 
     assert everything[:2] == index.query(units[-1], 2)
+
+
+@LAW
+@given(seed=_SEEDS, dimensions=st.integers(1, 9), rows=st.lists(st.integers(0, 7), min_size=1, max_size=30))
+def test_rests_are_kept_whatever_was_there_before(seed: int, dimensions: int, rows: list[int]) -> None:
+    rng, rests, expected = np.random.default_rng(seed), Rests(dimensions), np.zeros((8, dimensions))
+    for row in rows:
+        step = int(rng.choice([1, 4, 15, 16, 17]))
+        rest = rng.integers(-(step // 2), step // 2 + 1, dimensions).astype(np.int8)
+        if rng.random() < 0.2:
+            rests.clear(row)
+            expected[row] = 0
+        else:
+            rests.put(row, rest, step)
+            expected[row] = rest
+    assert (expected == rests.of(np.arange(8))).all()
+    assert (expected[rows] == rests.of(np.array(rows))).all()
 
 
 @LAW

@@ -24,6 +24,8 @@ _NARROW_STEP = 15
 """Rests of this step are from -7 to 7."""
 _ZERO = 8
 _NO_PAIR = _ZERO << 4 | _ZERO
+_BOTH: NDArray[np.complex64] = np.array([[(pair & 15) - _ZERO, (pair >> 4) - _ZERO] for pair in range(256)], np.float32).view(np.complex64)
+"""Both numbers of a pair as singles, in one value of eight bytes: to look them up takes half of what shifting and masking does."""
 
 
 class Coarse:
@@ -59,51 +61,38 @@ class Rests:
     """What makes rows exact: whole numbers from -7 to 7, two of them a byte. Those of a vector that one component fills are wider."""
 
     def __init__(self, dimensions: int) -> None:
-        self._half = (dimensions + 1) // 2
-        self._other = dimensions - self._half
-        self._pairs = np.full((_FIRST_ROWS, self._half), _NO_PAIR, np.uint8)
-        """Of each two components half of all apart, ``_ZERO`` more than they are."""
+        self._dimensions = dimensions
+        self._pairs = np.full((_FIRST_ROWS, (dimensions + 1) // 2), _NO_PAIR, np.uint8)
+        """Of each two components that are neighbours, ``_ZERO`` more than they are."""
         self._wide: dict[int, NDArray[np.int8]] = {}
 
     def grow(self, room: int) -> None:
         """Make room for so many rows."""
-        self._pairs.resize((room, self._half), refcheck=False)  # in place: two copies of a large one would not fit
+        self._pairs.resize((room, self._pairs.shape[1]), refcheck=False)  # in place: two copies of a large one would not fit
 
     def put(self, row: int, rest: NDArray[np.int8], step: int) -> None:
         """Keep *rest*, that of a vector with this *step*, as that of *row*."""
-        self._wide.pop(row, None)
+        self.clear(row)
         if step > _NARROW_STEP:
-            self._wide[row], self._pairs[row] = rest, _NO_PAIR
+            self._wide[row] = rest
             return
-        pairs = (rest + np.int8(_ZERO)).view(np.uint8)
-        self._pairs[row] = pairs[: self._half]
-        self._pairs[row, : self._other] |= pairs[self._half :] << 4
+        above = (rest + np.int8(_ZERO)).view(np.uint8)
+        pairs = self._pairs[row]
+        pairs[: len(rest) // 2] = above[1::2] << 4
+        pairs[len(rest) // 2 :] = _ZERO << 4
+        pairs |= above[::2]
 
     def clear(self, row: int) -> None:
         """Let go of the rest of *row*."""
         self._wide.pop(row, None)
         self._pairs[row] = _NO_PAIR
 
-    def add_to(self, vectors: Units, rows: Integers) -> None:
-        """Add the rests of *rows* to *vectors*."""
-        pairs = self._pairs.take(rows, 0)
-        vectors -= np.float32(_ZERO)
-        vectors[:, : self._half] += (pairs & 15).astype(np.float32)  # of one type, or it takes a third longer
-        pairs >>= 4
-        vectors[:, self._half :] += pairs[:, : self._other].astype(np.float32)
+    def of(self, rows: Integers) -> Units:
+        """Return the rests of *rows*."""
+        found: Units = _BOTH.take(self._pairs.take(rows, 0)).view(np.float32)[:, : self._dimensions]
         for place, row in enumerate(rows.tolist() if self._wide else ()):
             if row in self._wide:
-                vectors[place] += self._wide[row]
-
-    def dots(self, rows: slice, vector: Floats) -> Floats:
-        """Return the dot products of the rests of *rows* with *vector*."""
-        pairs = self._pairs[rows]
-        found: Floats = (pairs & 15).astype(np.float64) @ vector[: self._half]
-        found += (pairs[:, : self._other] >> 4).astype(np.float64) @ vector[self._half :]
-        found -= _ZERO * vector.sum()
-        for row in self._wide:
-            if rows.start <= row < rows.stop:
-                found[row - rows.start] += self._wide[row] @ vector
+                found[place] = self._wide[row]
         return found
 
 
@@ -148,14 +137,14 @@ class Rows:
         """Return the vectors of *rows*, exactly."""
         found: Units = self._numbers.take(rows, 0).astype(np.float32)
         found *= self.steps.take(rows)[:, None]
-        self._rests.add_to(found, rows)
+        found += self._rests.of(rows)
         return found
 
     def dots(self, rows: slice, vector: Floats) -> Floats:
         """Return the dot products of *rows* with *vector*."""
         found: Floats = self._numbers[rows].astype(np.float64) @ vector
         found *= self.steps[rows]
-        found += self._rests.dots(rows, vector)
+        found += self._rests.of(np.arange(rows.start, rows.stop)).astype(np.float64) @ vector
         return found
 
     def numbers(self, rows: Integers) -> NDArray[np.int8]:
