@@ -43,7 +43,9 @@ class Linkage:
         self._apart = apart
         self.bonds = np.arange(len(counts)) if bonds is None else np.array(bonds, np.int64)
         """Of clusters that are bound to each other, through whatever they were joined to, the same number."""
-        for bond in np.flatnonzero(np.bincount(self.bonds) > 1):
+        self._shared = set(np.flatnonzero(np.bincount(self.bonds) > 1).tolist())
+        """Numbers of more than one cluster."""
+        for bond in self._shared:
             self._keep_apart(np.flatnonzero(self.bonds == bond))
         self._alive = np.ones(len(counts), np.bool_)
         self.members: list[list[int]] = [[place] for place in range(len(counts))]
@@ -62,8 +64,10 @@ class Linkage:
             yield Step(child, parent, float(best[one]))
             bound = self._join(child, parent)
             best[child] = NEVER_JOINED
-            stale = self._alive & ((partner == child) | np.isin(partner, bound))
-            stale[bound] = True
+            changed = np.zeros(len(best), np.bool_)
+            changed[child] = changed[bound] = True
+            changed |= changed[partner]
+            stale = np.flatnonzero(changed & self._alive)
             best[stale], partner[stale] = self.scores[stale].max(axis=1), self.scores[stale].argmax(axis=1)
             closer = np.flatnonzero(self.scores[parent] > best)
             best[closer], partner[closer] = self.scores[parent, closer], parent
@@ -86,12 +90,22 @@ class Linkage:
         self.members[parent] += self.members[child]
         self.members[child] = []
         self.scores[child] = self.scores[:, child] = NEVER_JOINED
-        bound: Integers = np.flatnonzero(self._alive & ((self.bonds == self.bonds[parent]) | (self.bonds == self.bonds[child])))
         self._apart[parent] |= self._apart[child]
-        self.bonds[self.bonds == self.bonds[child]] = self.bonds[parent]
-        self._keep_apart(bound)
+        self._apart[:, parent] = self._apart[parent]
+        bound = self._bind(child, parent)
         for place in bound.tolist():
             self.scores[place] = self.scores[:, place] = self._row(place)
+        return bound
+
+    def _bind(self, child: int, parent: int) -> Integers:
+        """Bind what *child* was bound to to *parent*; return all that is bound to it, it among them."""
+        one, other = int(self.bonds[child]), int(self.bonds[parent])
+        if not self._shared & {one, other}:
+            return np.array([parent])
+        self.bonds[self.bonds == one] = other
+        self._shared.add(other)
+        bound: Integers = np.flatnonzero(self._alive & (self.bonds == other))
+        self._keep_apart(bound)
         return bound
 
     def _keep_apart(self, bound: Integers) -> None:
