@@ -57,6 +57,7 @@ class Cells:
         self._with_mean: Singles = np.empty(0, np.float32)
         self._nearness: Singles = np.empty(0, np.float32)
         """1 / |row - mean|, the mean being that of the last cut."""
+        self._last: tuple[Coarse, Singles] | None = None
 
     @property
     def are_cut(self) -> bool:
@@ -70,7 +71,7 @@ class Cells:
         elif self.are_cut:
             if row >= len(self._cell_of):
                 self._grow()
-            cell = int(one_by_one(text.numbers, self._centres).argmax())
+            cell = int(self._to_centres(text).argmax())
             self._cell_of[row] = cell
             self._later.setdefault(cell, array("i")).append(row)
             self._see(np.array([row]), text.units[None])
@@ -82,7 +83,7 @@ class Cells:
 
     def near(self, given: Coarse) -> Integers:
         """Return the rows that are likeliest to be nearest to a text, seen from the mean of the last cut; ascending."""
-        dots = one_by_one(given.numbers, self._centres)
+        dots = self._to_centres(given)
         cells = np.argsort(-dots, kind="stable")[:_PROBED].tolist()
         parts = [self._order[self._starts[cell] : self._starts[cell + 1]] for cell in cells]
         parts += [np.frombuffer(self._later[cell], np.int32) for cell in cells if cell in self._later]
@@ -95,7 +96,14 @@ class Cells:
         likely: Integers = np.unique(rows)
         return likely
 
+    def _to_centres(self, text: Coarse) -> Singles:
+        """Return the dot products of *text* with the centres; one that was looked for is often the next one to be added."""
+        if self._last is None or self._last[0] is not text:
+            self._last = text, one_by_one(text.numbers, self._centres)
+        return self._last[1]
+
     def _cut(self, count: int, mean: Floats) -> None:
+        self._last = None
         self._due = math.ceil(count * _GROWTH)
         live = np.flatnonzero(self._rows.slots[: self._rows.used] >= 0)
         cells = min(_CELLS_A_ROOT * math.isqrt(count), len(live))
