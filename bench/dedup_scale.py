@@ -128,24 +128,17 @@ def on_board(ideas: int, queries: int, compared: int, noise: float) -> list[Row]
 
     It is folded from its log, as a worker does when it starts: each text opened an idea. Then texts are decided.
     """
-    made, board = Made(), Board("bench", "board", _DIMENSIONS)
-    before, folding, works, kept = _resident(), 0.0, list[Callable[[], object]](), []
-    for start in range(0, ideas, _CHUNK):
-        texts = made.texts(min(_CHUNK, ideas - start))
-        kept.append(texts[:: max(ideas // queries, 1)].copy())
-        for number, text in enumerate(texts, start=start):
-            folding += _folded(board, number, text)
-        if start % _TOLD == 0:
-            print(f"{len(board.slots):,} ideas, {_resident() / 1e6:,.0f} MB", file=sys.stderr, flush=True)
-    filled = _resident()
-    asked = np.concatenate([made.again(np.concatenate(kept)[: queries // 10], noise), made.texts(queries - queries // 10)])
+    made, board, before = Made(), Board("bench", "board", _DIMENSIONS), _resident()
+    folding, kept = _filled(board, made, ideas, max(ideas // queries, 1))
+    filled, works = _resident(), list[Callable[[], object]]()
+    asked = np.concatenate([made.again(kept[: queries // 10], noise), made.texts(queries - queries // 10)])
     asked = asked[np.random.default_rng(_SEED).permutation(len(asked))]
     for number, text in enumerate(asked, start=ideas):
         event = _event(number, f"text {number} of the board that is measured")
         works.append(partial(_decide, board, event, text))
     assigned, spent = _both(works)
     resident = _resident()
-    repeats, fresh = made.again(np.concatenate(kept)[-compared:], noise), made.texts(compared)
+    repeats, fresh = made.again(kept[-compared:], noise), made.texts(compared)
     found = [*_recall(board.index, repeats), *_recall(board.index, fresh)]
     began = time.process_time()
     repair_of(board, board.bands.merge, board.bands.suggest)
@@ -163,6 +156,19 @@ def on_board(ideas: int, queries: int, compared: int, noise: float) -> list[Row]
         Row("the most memory that was ever resident, exhaustive looks and the pass included, MB", _peak() / 1e6),
         Row("load of the machine", os.getloadavg()[0]),
     ]
+
+
+def _filled(board: Board, made: Made, ideas: int, every: int) -> tuple[float, NDArray[np.float32]]:
+    """Fold so many ideas; return the CPU seconds that it took, and one text of *every*."""
+    folding, kept = 0.0, []
+    for start in range(0, ideas, _CHUNK):
+        texts = made.texts(min(_CHUNK, ideas - start))
+        kept.append(texts[::every].copy())
+        for number, text in enumerate(texts, start=start):
+            folding += _folded(board, number, text)
+        if start % _TOLD == 0:
+            print(f"{len(board.slots):,} ideas, {_resident() / 1e6:,.0f} MB", file=sys.stderr, flush=True)
+    return folding, np.concatenate(kept)
 
 
 def _folded(board: Board, number: int, text: NDArray[np.float32]) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from services.common.events import ALL_EVENTS
 from services.common.events.base import Event
-from services.common.values import maker
+from services.common.values import filler, maker, placer
 from services.ingest.domain.inputs import Feedback
 
 
@@ -35,3 +35,16 @@ def test_fields_that_are_missing_or_unknown_are_refused() -> None:
     needed.popitem()
     with pytest.raises(TypeError, match="missing"):
         maker(event)(**needed)
+
+
+@pytest.mark.parametrize("event", [*ALL_EVENTS, Feedback])
+def test_what_is_made_by_place_or_out_of_another_is_what_the_constructor_makes(event: type[Event]) -> None:
+    needed = [of.name for of in fields(event) if of.default is MISSING]
+    values: dict[str, Any] = {name: f"a {name}" for name in needed}
+    every: dict[str, Any] = {of.name: f"a {of.name}" for of in fields(event)}
+    given, taken = list(every)[::2], list(every)[1::2]
+
+    assert event(**values) == placer(event, needed[::-1])(*[values[name] for name in needed[::-1]])
+    assert event(**every) == filler(event, taken, given)(event(**every), *[every[name] for name in given])
+    with pytest.raises(TypeError, match=needed[0]):
+        placer(event, needed[1:])
