@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
+from services.common.events import Decision
 from services.console.failures import CommandFailed
 from services.console.ideas import BoardView, Explanation
 from services.dedup.domain import calibration
@@ -76,3 +80,23 @@ def test_suggestions_are_listed_until_they_are_answered() -> None:
     (suggested,) = BoardView({idea.idea_id: idea for idea in asked.ideas}, {}, asked.decisions).open_suggestions()
     assert (suggested.idea_id, suggested.other_idea_id) == (idea_name(2), idea_name(1))
     assert BoardView({}, {}, answered.decisions).open_suggestions() == []
+
+
+def test_what_the_last_pass_suggests_is_listed_first_as_it_ranked_it() -> None:
+    events = [submitted(1, "dark mode please export"), submitted(2, "dark mode")]
+    clustering = cluster_events(events, encoder=FakeEncoder())
+    (one,) = [made for made in clustering.decisions if made.type == "suggested"]
+
+    def suggested(place: int, by: str, score: float, method: str) -> Decision:
+        changes: dict[str, Any] = {"sequence": 100 + place, "event_id": by, "score": score, "method": method}
+        return replace(one, idea_id=f"idea-{place}", other_idea_id=f"other-{place}", **changes)
+
+    made = [
+        suggested(1, "earlier", 0.9, "repair"),
+        suggested(2, "text", 0.7, "semantic"),
+        suggested(3, "last", 0.4, "repair"),
+        suggested(4, "last", 0.6, "repair"),
+    ]
+    listed = BoardView({}, {}, made).open_suggestions()
+
+    assert [decision.idea_id for decision in listed] == ["idea-3", "idea-4", "idea-1", "idea-2"]
