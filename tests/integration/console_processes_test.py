@@ -85,6 +85,16 @@ async def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
     assert not (tmp_path / "logs").exists()
 
 
+def test_what_other_commands_keep_in_the_folder_is_left_where_it_is(tmp_path: Path) -> None:
+    kept = [tmp_path / name / "kept" for name in ("models", "engines")]
+    for file in kept:
+        file.parent.mkdir()
+        file.touch()
+    Stack(tmp_path, print)._clear()  # all that a start does before it starts anything
+    assert all(file.exists() for file in kept)
+    assert (tmp_path / "logs").is_dir()
+
+
 async def test_a_running_stack_is_not_run_over(tmp_path: Path) -> None:
     state = {"pid": os.getpid(), "bootstrap_servers": "x", "data_dir": "x", "logs_dir": "x", "mail_log": "x"}
     (tmp_path / STATE_FILE).write_text(json.dumps(state))

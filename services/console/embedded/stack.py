@@ -26,6 +26,7 @@ from services.common.settings import KafkaSettings
 from services.console.cluster import Cluster
 from services.console.embedded.broker import EmbeddedBroker, free_port
 from services.console.embedded.processes import Supervised
+from services.console.engines import ENGINES
 from services.console.topics import apply_topics
 
 SERVICES = ("ingest", "dedup", "segmenter", "notifier")
@@ -188,7 +189,7 @@ class Stack:
             raise ConfigurationError(f"a stack runs under {self._folder} already (process {running.pid}); stop it, or choose another --dir")
         ours = {STATE_FILE, "data", "logs", self.mail_log.name}
         found = {entry.name for entry in self._folder.iterdir()} if self._folder.exists() else set()
-        if not found <= ours | {MODELS.name}:
+        if not found <= ours | {MODELS.name, ENGINES.name}:
             raise ConfigurationError(f"{self._folder} holds other files; choose an empty folder with --dir")
         for folder in (self._folder / "data", self.logs):
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,3 +2,9 @@
 
 What they need is fetched or built once and kept below ``.groundswell/engines``.
 """
+
+from __future__ import annotations
+
+from services.common.paths import ROOT
+
+ENGINES = ROOT / ".groundswell" / "engines"

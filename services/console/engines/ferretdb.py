@@ -12,9 +12,9 @@ from pathlib import Path
 from services.common.errors import GroundswellError
 from services.common.paths import ROOT
 from services.console.embedded.broker import free_port
-from services.console.engines import daemon
+from services.console.engines import ENGINES, daemon
 
-HOME = ROOT / ".groundswell" / "engines" / "ferretdb"
+HOME = ENGINES / "ferretdb"
 _SOURCE = ROOT / "deploy" / "engines" / "ferretdb"
 _PROCESSES = HOME / "processes.json"
 _START_SECONDS = 30

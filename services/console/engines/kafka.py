@@ -12,9 +12,9 @@ from pathlib import Path
 from services.common.errors import GroundswellError
 from services.common.paths import ROOT
 from services.console.embedded.broker import free_port
-from services.console.engines import daemon
+from services.console.engines import ENGINES, daemon
 
-_FETCHED = ROOT / ".groundswell" / "engines" / "kafka"
+_FETCHED = ENGINES / "kafka"
 HOME = Path(os.environ.get("GROUNDSWELL_KAFKA_HOME", _FETCHED)).absolute()
 """Where the brokers keep what they have; another one is another cluster."""
 _POM = ROOT / "deploy" / "engines" / "kafka" / "pom.xml"
