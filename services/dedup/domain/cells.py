@@ -89,7 +89,7 @@ class Cells:
         parts += [np.frombuffer(self._later[cell], np.int32) for cell in cells if cell in self._later]
         rows = np.concatenate(parts).astype(np.int64)
         rows = rows[self._cell_of.take(rows) >= 0]  # one that is of another cell by now, or is there twice, does no harm
-        scores = one_by_one(given.numbers, self._rows.numbers(rows)) * self._rows.steps.take(rows) * np.float32(given.step)
+        scores = one_by_one(given.numbers, self._rows.gathered(rows)) * self._rows.steps.take(rows) * np.float32(given.step)
         scores = (scores - self._with_mean.take(rows)) * self._nearness.take(rows)
         if len(rows) > _LIKELY:
             rows = rows[scores >= np.partition(scores, -_LIKELY)[-_LIKELY]]

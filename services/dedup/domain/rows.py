@@ -111,6 +111,7 @@ class Rows:
         self.longest = 0.0
         """The longest row that there ever was."""
         self._numbers: NDArray[np.int8] = np.zeros((_FIRST_ROWS, dimensions), np.int8)
+        self._gathered: NDArray[np.int8] = np.empty((0, dimensions), np.int8)
         self._rests = Rests(dimensions)
         self.free: list[int] = []
         """Rows that were let go of."""
@@ -150,6 +151,14 @@ class Rows:
     def numbers(self, rows: Integers) -> NDArray[np.int8]:
         """Return the bytes of *rows*."""
         return self._numbers.take(rows, 0)
+
+    def gathered(self, rows: Integers) -> NDArray[np.int8]:
+        """Return the bytes of *rows* where those of the last call were: megabytes that are not asked of the system anew each time."""
+        if len(rows) > len(self._gathered):
+            self._gathered = np.empty((len(rows) * 5 // 4, self._numbers.shape[1]), np.int8)
+        found = self._gathered[: len(rows)]
+        self._numbers.take(rows, 0, out=found, mode="clip")  # "raise" would gather them elsewhere first
+        return found
 
     def coarse_dots(self, given: Coarse) -> Singles:
         """Return the dot product of each row's numbers with those of *given*: whole numbers, below 2²³."""
