@@ -54,9 +54,8 @@ class Cells:
         """Rows that have come since."""
         self._mean: Units = np.empty(0, np.float32)
         self._mean_square = 0.0
-        self._with_mean: Singles = np.empty(0, np.float32)
-        self._nearness: Singles = np.empty(0, np.float32)
-        """1 / |row - mean|, the mean being that of the last cut."""
+        self._seen: Singles = np.empty((0, 2), np.float32)
+        """Of each row row·mean and 1 / |row - mean|, the mean being that of the last cut."""
         self._last: tuple[Coarse, Singles] | None = None
 
     @property
@@ -88,9 +87,12 @@ class Cells:
         parts = [self._order[self._starts[cell] : self._starts[cell + 1]] for cell in cells]
         parts += [np.frombuffer(self._later[cell], np.int32) for cell in cells if cell in self._later]
         rows = np.concatenate(parts).astype(np.int64)
-        rows = rows[self._cell_of.take(rows) >= 0]  # one that is of another cell by now, or is there twice, does no harm
+        there = self._cell_of.take(rows) >= 0
+        rows = rows if there.all() else rows[there]  # one that is of another cell by now, or is there twice, does no harm
         scores = one_by_one(given.numbers, self._rows.gathered(rows)) * self._rows.steps.take(rows) * np.float32(given.step)
-        scores = (scores - self._with_mean.take(rows)) * self._nearness.take(rows)
+        seen = self._seen.take(rows, 0)
+        scores -= seen[:, 0]
+        scores *= seen[:, 1]
         if len(rows) > _LIKELY:
             rows = rows[scores >= np.partition(scores, -_LIKELY)[-_LIKELY]]
         likely: Integers = np.unique(rows)
@@ -143,14 +145,13 @@ class Cells:
     def _see(self, rows: Integers, units: Units) -> None:
         with_mean = (units @ self._mean).astype(np.float64)  # whole numbers below 2²⁴, so exact
         squares = self._rows.squares[rows] - 2.0 * with_mean + self._mean_square
-        self._with_mean[rows] = with_mean
-        self._nearness[rows] = 1.0 / np.sqrt(np.maximum(squares, _LEAST_SQUARE))
+        self._seen[rows, 0] = with_mean
+        self._seen[rows, 1] = 1.0 / np.sqrt(np.maximum(squares, _LEAST_SQUARE))
 
     def _grow(self) -> None:
         added = len(self._rows.slots) - len(self._cell_of)
         self._cell_of = np.concatenate([self._cell_of, np.full(added, -1, np.int32)])
-        self._with_mean = np.concatenate([self._with_mean, np.zeros(added, np.float32)])
-        self._nearness = np.concatenate([self._nearness, np.zeros(added, np.float32)])
+        self._seen = np.concatenate([self._seen, np.zeros((added, 2), np.float32)])
 
 
 def _centres(sums: Floats) -> _Bytes:
