@@ -249,7 +249,7 @@ async def _reply(verb: str, pair: tuple[str, str | None], place: tuple[str, str]
 
 @app.command("suggestions")
 def suggestions(workspace: Workspace = "lumora", board: Board = "product", bootstrap: Bootstrap = None, as_json: AsJson = False) -> None:
-    """List what the board would like to know: pairs that may be one idea, likeliest first, and ideas that may be two."""
+    """List what the board would like to know: pairs that may be one idea, those of its last pass first, and ideas that may be two."""
     view = on_cluster(bootstrap, lambda cluster: read_board(cluster, workspace, board))
     found = view.open_suggestions()
     if as_json:
