@@ -18,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -26,7 +26,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from bench.failover_judge import PARTITIONS, QUIET, Kill, Load, holds, read, report
+from bench.failover_judge import PARTITIONS, QUIET, Kill, Load, Seen, holds, read, report
 from services.common.errors import TransientError
 from services.console.engines import kafka
 from tests.support.worker_process import Tiny, Worker
@@ -171,8 +171,7 @@ def _kill_each(cluster: Cluster, tiny: Tiny, given: argparse.Namespace) -> list[
     return kills
 
 
-def main() -> None:
-    """Start, hurt, judge."""
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--delivery", choices=["default", "transactions"], default="default")
     parser.add_argument("--rate", type=float, default=100.0, help="records a second")
@@ -182,20 +181,28 @@ def main() -> None:
         "--broker-session-ms", type=int, default=6000, help="for so long nobody notices; Apache Kafka's own default is 9000"
     )
     parser.add_argument("--keep", type=Path, help="a folder for our worker's log and journal")
-    given = parser.parse_args()
+    return parser.parse_args()
+
+
+def _settings(delivery: str) -> dict[str, str]:
+    return {
+        "TINY_MARKS": "none",
+        "GROUNDSWELL_KAFKA_IDEMPOTENCE": "true",
+        "GROUNDSWELL_KAFKA_TRANSACTIONS": str(delivery == "transactions").lower(),
+        "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "20000",
+        "GROUNDSWELL_KAFKA_REQUEST_TIMEOUT_MS": "30000",
+    }
+
+
+def main() -> None:
+    """Start, hurt, judge."""
+    given = _asked()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that all that was started is stopped
     with ExitStack() as stack:
         folder = given.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder.mkdir(parents=True, exist_ok=True)
         cluster = stack.enter_context(_cluster(given.broker_session_ms))
-        settings = {
-            "TINY_MARKS": "none",
-            "GROUNDSWELL_KAFKA_IDEMPOTENCE": "true",
-            "GROUNDSWELL_KAFKA_TRANSACTIONS": str(given.delivery == "transactions").lower(),
-            "GROUNDSWELL_KAFKA_SESSION_TIMEOUT_MS": "20000",
-            "GROUNDSWELL_KAFKA_REQUEST_TIMEOUT_MS": "30000",
-        }
-        tiny = stack.enter_context(Tiny(cluster.bootstrap, "failover", folder, settings))
+        tiny = stack.enter_context(Tiny(cluster.bootstrap, "failover", folder, _settings(given.delivery)))
         other = "failover.librdkafka"
         cluster.create(tiny.source, tiny.target, tiny.letters, other)
         load = Load(cluster.bootstrap, tiny.source, given.rate)
@@ -210,18 +217,24 @@ def main() -> None:
         finally:
             load.stop()
             producing.join()
-        for target in (tiny.target, other):
-            _until(partial(holds, cluster.bootstrap, target, load), f"everything acknowledged is in {target}")
+        _until(partial(holds, cluster.bootstrap, tiny.target, load), f"everything acknowledged is in {tiny.target}")
         told = {event: sum(len(worker.log(event)) for worker in workers) for event in ("retrying", "stepping_back", "unavailable", "crash")}
         print(f"sent {len(load.sent)}, acknowledged {len(load.acknowledged)}, starts of our worker {len(workers)}, its log: {told}")
-        in_source = read(cluster.bootstrap, tiny.source)
-        missing = len(load.acknowledged - in_source.values.keys())
-        print(f"acknowledged, but not in the source topic: {missing}; appends to one source partition paused for at most", end=" ")
-        print(", ".join(f"{in_source.stall(kill.at, kill.until):.1f} s" for kill in kills))
+        missing = _missing(read(cluster.bootstrap, tiny.source), load, kills)
         stall, lost = report(f"ours ({given.delivery})", read(cluster.bootstrap, tiny.target), load, kills)
+        # Ours is told by now, whatever comes of the other one.
+        _until(partial(holds, cluster.bootstrap, other, load), f"everything acknowledged is in {other}")
         report("librdkafka", read(cluster.bootstrap, other), load, kills)
     if stall >= _LONGEST_SECONDS or lost or missing:
         raise SystemExit(1)
+
+
+def _missing(in_source: Seen, load: Load, kills: Sequence[Kill]) -> int:
+    """Print and return how many acknowledged records the source topic lacks; print for how long it took none."""
+    missing = len(load.acknowledged - in_source.values.keys())
+    paused = ", ".join(f"{in_source.stall(kill.at, kill.until):.1f} s" for kill in kills)
+    print(f"acknowledged, but not in the source topic: {missing}; appends to one source partition paused for at most {paused}")
+    return missing
 
 
 if __name__ == "__main__":
