@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 _DIGEST_BYTES = 15
@@ -29,14 +29,22 @@ def is_slug(name: str) -> bool:
 
 def make_id(workspace: str, kind: str, *parts: str) -> str:
     """Return ``workspace:kind:digest`` of *parts*; parts are kept apart, so ("ab", "c") and ("a", "bc") differ."""
-    said = "".join([f"{len(part)}\x1f{part}" for part in (workspace, kind, *parts)])
-    digest = hashlib.blake2b(said.encode(), digest_size=_DIGEST_BYTES) if said.isascii() else _digest(workspace, kind, *parts)
-    return f"{workspace}:{kind}:{_base32(digest.digest())}"
+    begun, name = _begun(workspace, kind)
+    digest = begun.copy()
+    said = "".join([f"{len(part)}\x1f{part}" for part in parts])
+    digest.update(said.encode() if said.isascii() else _framed(parts))
+    return name + _base32(digest.digest())
 
 
-def _digest(*parts: str) -> hashlib.blake2b:
+@lru_cache(maxsize=1 << 10)
+def _begun(workspace: str, kind: str, *first: str) -> tuple[hashlib.blake2b, str]:
+    """Return the digest that ids of *kind* begin with, to be copied, and what stands before their own."""
+    return hashlib.blake2b(_framed((workspace, kind, *first)), digest_size=_DIGEST_BYTES), f"{workspace}:{kind}:"
+
+
+def _framed(parts: Iterable[str]) -> bytes:
     encoded = [part.encode("utf-8", "surrogatepass") for part in parts]
-    return hashlib.blake2b(b"".join([b"%d%b%b" % (len(part), _SEPARATOR, part) for part in encoded]), digest_size=_DIGEST_BYTES)
+    return b"".join([b"%d%b%b" % (len(part), _SEPARATOR, part) for part in encoded])
 
 
 def _base32(digest: bytes) -> str:
@@ -97,7 +105,7 @@ def idea_ids(workspace: str, board: str) -> Callable[[str], str]:
 
 
 def _ids_of(workspace: str, kind: str, first: str) -> Callable[[bytes], str]:
-    begun, name = _digest(workspace, kind, first), f"{workspace}:{kind}:"
+    begun, name = _begun(workspace, kind, first)
 
     def of(part: bytes) -> str:
         digest, length = begun.copy(), len(part)
