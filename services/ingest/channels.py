@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -42,9 +43,14 @@ def _expression(text: str) -> str:
 def _topic(name: str) -> str:
     if _TOPIC.fullmatch(name) is None:
         raise ValueError("expected the name of a Kafka topic: 1-249 of a-z A-Z 0-9 . _ -")
-    if name != CANONICAL_TOPIC and name in load_topics():
+    if name != CANONICAL_TOPIC and name in _our_topics():
         raise ValueError("this topic has another purpose; feedback needs one of its own")
     return name
+
+
+@functools.cache
+def _our_topics() -> frozenset[str]:
+    return frozenset(load_topics())
 
 
 Slug = Annotated[str, AfterValidator(_slug)]
