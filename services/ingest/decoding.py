@@ -45,11 +45,11 @@ def _canonical(channel: ChannelSpec, schemas: Schemas, text_limit: int) -> Decod
 def _mapped(channel: ChannelSpec, text_limit: int) -> Decode:
     if channel.mapping is None:
         raise ValueError("the channel has no mapping")
-    place, rules, mapping = channel.place(), channel.text.rules(text_limit), channel.mapping.compiled()
+    place, rules, canonical = channel.place(), channel.text.rules(text_limit), channel.mapping.compiled().reader()
     parse = FORMATS[channel.format]
 
     def decode(record: Record) -> Input:
-        return read_feedback(Fields(mapping.canonical(parse(_present(record))), micros=True), place, rules)
+        return read_feedback(Fields(canonical(parse(_present(record))), micros=True), place, rules)
 
     return decode
 

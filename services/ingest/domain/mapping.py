@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,23 +27,24 @@ class FieldMapping:
     timestamp: TimestampFormat | None = None
     steps: tuple[Step, ...] = ()
 
-    def read(self, body: Any) -> Any:
-        """Return the canonical value; moments are microseconds.
+    def reader(self) -> Search:
+        """Return what finds the canonical value in a record; moments are microseconds.
 
-        Raises:
-            MalformedRecord: The expression fails on this record, or what it finds is not what the options ask for.
+        It raises ``MalformedRecord`` where the expression fails on the record, or what it finds is not what the options ask for.
         """
-        if self.search is None:
-            return self.constant
-        try:
-            value = self.search(body)
-        except Exception as error:  # noqa: BLE001 - part of the decoder: an expression of the operator's meets bytes of anyone's
-            raise fault("mapping_failed", f"{self.name}: {type(error).__name__} in the expression {self.expression}") from None
-        if value is None or value == "":
-            return value
-        if self.timestamp is not None:
-            return self._moment(value)
-        return self._text(value) if self.steps or self.prefix else value
+        search, constant = self.search, self.constant
+        if search is None:
+            return lambda _: constant
+        shape = self._moment if self.timestamp is not None else self._text if self.steps or self.prefix else None
+
+        def read(body: Any) -> Any:
+            try:
+                value = search(body)
+            except Exception as error:  # noqa: BLE001 - part of the decoder: an expression of the operator's meets bytes of anyone's
+                raise fault("mapping_failed", f"{self.name}: {type(error).__name__} in the expression {self.expression}") from None
+            return value if shape is None or value is None or value == "" else shape(value)
+
+        return read
 
     def _moment(self, value: Any) -> int:
         form = self.timestamp or "iso"
@@ -72,14 +73,17 @@ class RecordMapping:
     author: Sequence[FieldMapping]
     agent: Sequence[FieldMapping] = ()
 
-    def canonical(self, body: Any) -> dict[str, Any]:
-        """Return the canonical form of *body*; absent fields are None.
+    def reader(self) -> Callable[[Any], dict[str, Any]]:
+        """Return what makes the canonical form of a record's body; absent fields are None. It raises as those of the fields do."""
+        of_record, of_author, of_agent = (
+            [(field.name, field.reader()) for field in part] for part in (self.fields, self.author, self.agent)
+        )
 
-        Raises:
-            MalformedRecord: As ``FieldMapping.read``.
-        """
-        canonical = {field.name: field.read(body) for field in self.fields}
-        canonical["author"] = {field.name: field.read(body) for field in self.author}
-        if self.agent:
-            canonical["agent"] = {field.name: field.read(body) for field in self.agent}
+        def canonical(body: Any) -> dict[str, Any]:
+            found = {name: read(body) for name, read in of_record}
+            found["author"] = {name: read(body) for name, read in of_author}
+            if of_agent:
+                found["agent"] = {name: read(body) for name, read in of_agent}
+            return found
+
         return canonical

@@ -24,13 +24,16 @@ _TAG = re.compile(r"<(/?)([a-z][a-z0-9]*)[^>]*>")
 _ODD = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]|<[^a-z/]")
 """What an HTML parser has ways of its own with."""
 _LINE, _BLANK_LINE = 1, 2
-_BREAKS: Mapping[str, int] = {
-    **dict.fromkeys(("br", "hr", "li", "table", "tr"), _LINE),
-    **dict.fromkeys(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "ul"), _BLANK_LINE),
+_INLINE = (0, 1)
+_TAGS: Mapping[str, tuple[int, int]] = {
+    **dict.fromkeys(("li", "table", "tr"), (_LINE, 1)),
+    **dict.fromkeys(("br", "hr"), (_LINE, 0)),
+    **dict.fromkeys(("blockquote", "h1", "h2", "h3", "h4", "h5", "h6", "ol", "p", "pre", "ul"), (_BLANK_LINE, 1)),
+    **dict.fromkeys(("img", "input"), (0, 0)),
 }
-"""What begins and ends with a new line, or a blank one."""
-_WITHOUT_END = frozenset({"br", "hr", "img", "input"})
+"""What begins and ends with a new line, or a blank one; and how much deeper its words lie: what has no end holds none."""
 _CLOSING = frozenset(',:;.!?")')
+_NOTHING = ("", "\n")
 _DEEPEST = 100
 
 
@@ -59,16 +62,19 @@ def read_rendered(rendered: str) -> str | None:
     stands, last, depth, links = _BLANK_LINE, "", 0, 0  # behind a new line, a blank one, or, as 0, behind the character *last*
     pieces = _TAG.split(rendered)
     for end, tag, text in zip(pieces[1::3], pieces[2::3], pieces[3::3], strict=True):
-        step = 0 if tag in _WITHOUT_END else -1 if end else 1
+        lines, inwards = _TAGS.get(tag, _INLINE)
+        step = -inwards if end else inwards
         depth += step
         links += step if tag == "a" else 0
         if depth > _DEEPEST or links > 1:
             return None
-        lines = _BREAKS.get(tag, 0)
         if lines > stands:
             chunks.append("\n" * (lines - stands))
             stands = lines
-        shown, text_end = _shown(f"- {text.lstrip()}" if tag == "li" and not end else text)
+        said = f"- {text.lstrip()}" if tag == "li" and not end else text
+        if said in _NOTHING:
+            continue
+        shown, text_end = _shown(said)
         if shown:
             # A tag parts words, unless punctuation follows, as html_text has it.
             if not stands and (last.isspace() or (last != "(" and shown[0] not in _CLOSING)):
@@ -79,9 +85,7 @@ def read_rendered(rendered: str) -> str | None:
 
 
 def _shown(text: str) -> tuple[str, str]:
-    """Return the words of *text*, as it stands between two tags, and its last character, be it a blank; nothing of mere blanks."""
-    if text == "\n" or not text:
-        return "", ""
+    """Return the words of *text*, as it stands between two tags, and its last character, be it a blank."""
     if "&" in text:
         text = html.unescape(text)
     return " ".join(text.split()), text[-1]
