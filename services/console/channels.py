@@ -67,7 +67,7 @@ def try_records(spec: ChannelSpec, examples: Sequence[tuple[int, bytes]], schema
     for offset, (line, value) in enumerate(examples):
         record = Record(spec.topic, 0, offset, 0, None, value)
         try:
-            verdict = decide(ledger, decode(record), Arrival.of(record))
+            [verdict] = decide(ledger, [(decode(record), Arrival.of(record))])
         except MalformedRecord as error:
             verdict = Reject(error.reason, error.detail)
         match verdict:

@@ -93,7 +93,7 @@ def board_events(path: Path, workspace: str, board: str) -> tuple[list[BoardEven
     for number, row in enumerate(read_rows(path)):
         record = Record(CANONICAL_TOPIC, 0, number, now, None, canonical_feedback(path, row, workspace, board))
         try:
-            verdict = decide(ledger, decode(record), Arrival.of(record))
+            [verdict] = decide(ledger, [(decode(record), Arrival.of(record))])
         except MalformedRecord as error:
             refused.append(f"{path}:{row.line}: {error.detail}")
             continue

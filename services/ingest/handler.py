@@ -30,7 +30,7 @@ class Handler:
             TransientError: The store is away, or another worker came between.
         """
         ledger = await self._gather([received.event for received in batch])
-        verdicts = [decide(ledger, received.event, Arrival.of(received.record)) for received in batch]
+        verdicts = decide(ledger, [(received.event, Arrival.of(received.record)) for received in batch])
         await self._memory.save(ledger.changes())
         return [self._outcome(verdict) for verdict in verdicts]
 
@@ -55,4 +55,4 @@ class Handler:
     def _outcome(self, verdict: Verdict) -> Outcome:
         if isinstance(verdict, Drop | Reject):
             return verdict
-        return Emit(tuple(self._codec.output(event) for event in verdict))
+        return Emit(tuple([self._codec.output(event) for event in verdict]))

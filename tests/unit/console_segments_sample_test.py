@@ -51,7 +51,7 @@ def evidence() -> Evidence:
         for number, line in enumerate((SAMPLE / f"{topic}.jsonl").read_bytes().split(b"\n")):
             record = Record(topic, 0, number, END // 1000, None, line)
             try:
-                verdict = decide(ledger, reading[topic](record), Arrival.of(record))
+                [verdict] = decide(ledger, [(reading[topic](record), Arrival.of(record))])
             except MalformedRecord:
                 continue
             for event in verdict if isinstance(verdict, tuple) else ():

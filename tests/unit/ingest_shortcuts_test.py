@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 from services.common.errors import MalformedRecord
-from services.ingest.domain.texts import noise
-from services.ingest.domain.texts.language import detect_language
+from services.ingest.domain.texts import language, noise
+from services.ingest.domain.texts.language import detect_languages
 from services.ingest.domain.texts.markdown import markdown_to_text, read_rendered
 from services.ingest.domain.texts.markup import html_to_text
 
@@ -49,11 +49,26 @@ def library() -> Any:
 def test_a_language_is_the_librarys_verdict(library: Any, pieces: list[str]) -> None:
     text = " ".join(pieces)[:400]
     letters = sum(char.isalpha() and unicodedata.category(char) != "Nd" for char in text)
-    language, probability = library.classify(text)
+    expected, probability = library.classify(text)
+    [found] = detect_languages([text])
     if letters < 12:
-        assert detect_language(text) is None
+        assert found is None
     elif abs(probability - 0.5) > 1e-4:  # nearer to it, the order in which floats are added decides
-        assert detect_language(text) == (language if probability > 0.5 else None)
+        assert found == (expected if probability > 0.5 else None)
+
+
+@settings(max_examples=100)
+@given(
+    texts=st.lists(st.sampled_from(_SAID).flatmap(lambda said: st.integers(1, 40).map(lambda end: said[:end] * 3)), max_size=90),
+    data=st.data(),
+)
+def test_a_language_does_not_depend_on_what_is_asked_beside_it(texts: list[str], data: st.DataObject) -> None:
+    together = language._model().classify(texts) if texts else []
+    order = data.draw(st.permutations(range(len(texts))))
+    cut = data.draw(st.integers(0, len(texts)))
+    parts = [[texts[place] for place in some] for some in (order[:cut], order[cut:]) if some]
+    apart = [verdict for part in parts for verdict in language._model().classify(part)]
+    assert apart == [together[place] for place in order]  # to the bit
 
 
 @given(advert=st.from_regex(noise._ADVERTS), before=st.sampled_from(("", "See ", "K\u017f ")))

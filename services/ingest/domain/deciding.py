@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
 from typing import assert_never
 
+from services.common.values import filler
 from services.ingest.domain.erasing import decide_erasure, stand_in, was_erased
 from services.ingest.domain.feedback import decide_feedback
 from services.ingest.domain.ideas import decide_idea_command, decide_idea_status
@@ -28,17 +30,35 @@ from services.ingest.domain.joining import decide_person_command
 from services.ingest.domain.ledger import Ledger
 from services.ingest.domain.people import decide_activity, decide_company, decide_preference, decide_profile
 from services.ingest.domain.rows import Binding, Subject, binding_key
+from services.ingest.domain.texts.language import detect_languages
 from services.ingest.domain.verdict import IGNORED, Verdict
 
+_SPOKEN = filler(Feedback, [of.name for of in fields(Feedback) if of.name != "language"], ["language"])
 
-def decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
-    """Return what becomes of *given*, and note in *ledger* what is to be remembered."""
+
+def decide(ledger: Ledger, batch: Sequence[tuple[Input, Arrival]]) -> list[Verdict]:
+    """Return what becomes of each of *batch*, one after another, and note in *ledger* what is to be remembered."""
+    inputs = _spoken([given for given, _ in batch])
+    return [_decide(ledger, given, arrival) for given, (_, arrival) in zip(inputs, batch, strict=True)]
+
+
+def _spoken(batch: list[Input]) -> list[Input]:
+    """Return *batch* with the languages that are to be told from texts: at once, in a third of the time of one by one."""
+    places = [place for place, given in enumerate(batch) if isinstance(given, Feedback) and given.is_language_open]
+    asked = [given for place in places if isinstance(given := batch[place], Feedback)]
+    found = detect_languages([given.original or given.text or "" for given in asked])
+    for place, given, language in zip(places, asked, found, strict=True):
+        batch[place] = _SPOKEN(given, language)
+    return batch
+
+
+def _decide(ledger: Ledger, given: Input, arrival: Arrival) -> Verdict:
     if isinstance(given, Ignored):
         return IGNORED
-    return was_erased(ledger, given, arrival) or _decide(ledger, given, arrival)
+    return was_erased(ledger, given, arrival) or _decided(ledger, given, arrival)
 
 
-def _decide(ledger: Ledger, given: Deciding, arrival: Arrival) -> Verdict:
+def _decided(ledger: Ledger, given: Deciding, arrival: Arrival) -> Verdict:
     verdict: Verdict
     match given:
         case Feedback():

@@ -65,6 +65,8 @@ class Feedback(_Input):
     rating: float | None = None
     url: str | None = None
     language: str | None = None
+    is_language_open: bool = False
+    """Whether *language* is still to be told from what was said."""
     parent_id: str | None = None
     """The piece of feedback in whose thread it was said."""
     further: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.ingest.domain.faults import fault
-from services.ingest.domain.texts.language import detect_language
 from services.ingest.domain.texts.masking import Mask, mask
 from services.ingest.domain.texts.noise import is_praise, is_spam
 from services.ingest.domain.texts.splitting import Split, split_requests
@@ -36,7 +35,8 @@ class Refined:
     """The second request and those after it."""
     original: str | None = None
     """The whole, where it is more than *text*."""
-    language: str | None = None
+    is_language_open: bool = False
+    """Whether its language is to be detected."""
     is_praise: bool = False
 
 
@@ -51,13 +51,12 @@ def refine(text: str, rules: TextRules, language: str | None = None) -> Refined:
     if rules.masks:
         text = mask(text, rules.masks, rules.phone_region)
     if rules.praise and is_praise(text):
-        return Refined(text, language=language, is_praise=True)
-    if language is None and rules.detect_language:
-        language = detect_language(text)
+        return Refined(text, is_praise=True)
+    is_open = language is None and rules.detect_language
     if rules.split == "none" and len(text) <= rules.limit:
-        return Refined(text, language=language)
+        return Refined(text, is_language_open=is_open)
     parts = [_bounded(part, rules.limit) for part in split_requests(text, rules.split)]
-    return Refined(parts[0], tuple(parts[1:]), None if parts == [text] else text, language)
+    return Refined(parts[0], tuple(parts[1:]), None if parts == [text] else text, is_open)
 
 
 def _bounded(text: str, limit: int) -> str:
