@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 _READ = 2_000
 """Characters that are looked at: VADER's cost grows with them, and the tone is set by then."""
@@ -44,27 +44,36 @@ def sentiment(text: str, language: str | None) -> float | None:
     """Return how *text* sounds, -1 (against) to 1 (in favour); None where it is not English, as far as *language* or its words tell."""
     shown = text[:_READ].strip()
     tokens = [_token(word) if len(word) <= _REMEMBERED else _token.__wrapped__(word) for word in shown.split()]
-    if not tokens or not _is_english(tokens, language):
+    if not tokens:
+        return None
+    said = _Said(*zip(*tokens, strict=True))
+    if not _is_english(said, language):
         return None
     analyser = _analyser()
     if shown.isascii() or analyser.emojis.keys().isdisjoint(shown):
-        return float(analyser.compound(shown, tokens))
+        return float(analyser.compound(shown, said))
     return float(analyser.polarity_scores(shown)["compound"])
 
 
-class _Token(NamedTuple):
-    """What lies between two blanks, as far as it matters."""
+class _Said(NamedTuple):
+    """What lies between the blanks of a text, as far as it matters: of each piece"""
 
-    shown: str
-    """As the library has it: without punctuation around it, if it is a word."""
-    lower: str
-    is_felt: bool
-    """Whether the lexicon has it, and not as something that only makes others stronger or weaker."""
-    is_upper: bool
-    words: int
-    english: int
-    """How many of the words are ones that English texts are full of."""
-    foreign: int
+    shown: tuple[str, ...]
+    """what the library has of it: without punctuation around it, if it is a word;"""
+    lower: tuple[str, ...]
+    is_felt: tuple[bool, ...]
+    """whether the lexicon has it, and not as something that only makes others stronger or weaker;"""
+    is_upper: tuple[bool, ...]
+    words: tuple[int, ...]
+    """how many words it holds;"""
+    english: tuple[int, ...]
+    """how many of them are ones that English texts are full of;"""
+    foreign: tuple[int, ...]
+    """and its neighbours."""
+
+
+_Token: TypeAlias = tuple[str, str, bool, bool, int, int, int]
+"""What ``_Said`` has of one piece."""
 
 
 @lru_cache(maxsize=16_384)
@@ -73,16 +82,16 @@ def _token(word: str) -> _Token:
     shown = analyser.shown(word)
     lower = shown.lower()
     words = _WORD.findall(word.lower().replace("\u2019", "'"))
-    counts = (len(words), sum(map(_ENGLISH.__contains__, words)), sum(map(_FOREIGN.__contains__, words)))
-    return _Token(shown, lower, lower in analyser.lexicon and lower not in analyser.boosters, shown.isupper(), *counts)
+    counts = (len(words), sum(map(_ENGLISH.__contains__, words)), sum(map(_FOREIGN.__contains__, words))) if words else (0, 0, 0)
+    return shown, lower, lower in analyser.lexicon and lower not in analyser.boosters, shown.isupper(), *counts
 
 
-def _is_english(tokens: Sequence[_Token], language: str | None) -> bool:
+def _is_english(said: _Said, language: str | None) -> bool:
     if language:
         return language.lower().replace("_", "-").partition("-")[0] in ("en", "eng", "english")
-    words, english = sum(token.words for token in tokens), sum(token.english for token in tokens)
+    words, english = sum(said.words), sum(said.english)
     enough = english >= min(_LEAST_WORDS, words) and english >= _LEAST_SHARE * words
-    return bool(words) and enough and english > sum(token.foreign for token in tokens)
+    return bool(words) and enough and english > sum(said.foreign)
 
 
 @cache
@@ -99,18 +108,16 @@ def _analyser() -> Any:
         boosters = BOOSTER_DICT
         shown = staticmethod(SentiText._strip_punc_if_word)  # noqa: SLF001 - what it does to each word of a text
 
-        def compound(self, text: str, tokens: Sequence[_Token]) -> float:
-            places = [place for place, token in enumerate(tokens) if token.is_felt and not _is_hedge(tokens, place)]
+        def compound(self, text: str, said: _Said) -> float:
+            places = [place for place, is_felt in enumerate(said.is_felt) if is_felt and not _is_hedge(said.lower, place)]
             if not places:
                 return 0.0
-            capitals = sum(token.is_upper for token in tokens)
-            felt: list[float] = [0.0] * len(tokens)
+            is_cap_diff = True in said.is_upper and False in said.is_upper
+            felt: list[float] = [0.0] * len(said.shown)
             for place in places:
                 begin = max(place - _BEFORE, 0)
-                words = tuple([token.shown for token in tokens[begin : place + _BEHIND]])
-                felt[place] = _valence(words, place - begin, 0 < capitals < len(tokens))
-            lower = [token.lower for token in tokens]
-            total = float(sum(self._but_check(lower, felt) if "but" in lower else felt))
+                felt[place] = _valence(said.shown[begin : place + _BEHIND], place - begin, is_cap_diff)
+            total = float(sum(self._but_check(list(said.lower), felt) if "but" in said.lower else felt))
             emphasis = self._punctuation_emphasis(text) if total else 0.0
             return float(round(normalize(total + (emphasis if total > 0 else -emphasis)), 4))
 
@@ -122,8 +129,8 @@ def _analyser() -> Any:
     return Analyser()
 
 
-def _is_hedge(tokens: Sequence[_Token], place: int) -> bool:
-    return tokens[place].lower == "kind" and place + 1 < len(tokens) and tokens[place + 1].lower == "of"
+def _is_hedge(lower: Sequence[str], place: int) -> bool:
+    return lower[place] == "kind" and lower[place + 1 : place + 2] == ("of",)
 
 
 @dataclass(frozen=True, slots=True)
