@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 from services.common.clock import Micros
+from services.common.values import placer
 
 _LONGEST = 280
 """Characters of a quote; what is longer is cut at a blank."""
@@ -35,6 +36,9 @@ class Quote:
         return -self.rank[1]
 
 
+_QUOTE = placer(Quote, ["rank", "text", "source"])
+
+
 def excerpt(text: str) -> str:
     """Return the beginning of *text* as it may be quoted; empty where it is too short to say anything."""
     words = text.split()
@@ -48,26 +52,40 @@ def quote(feedback_id: str, occurred_at: Micros, said: str, source: str) -> Quot
     """Return the quote of a piece of feedback whose excerpt is *said*; None where that is empty."""
     if not said:
         return None
-    return Quote((int(len(said) < _READABLE or said.endswith(_CUT)), -occurred_at, feedback_id), said, source)
+    return _QUOTE((int(len(said) < _READABLE or said.endswith(_CUT)), -occurred_at, feedback_id), said, source)
 
 
 class Best:
-    """Ranks of quotes, of which those that do not count any more are found out when they come up."""
+    """Ranks of quotes, of which those that do not count any more are found out when they come up.
 
-    __slots__ = ("_heap",)
+    Mostly each is better than all before it, being newer: it goes on a stack, whose top is its best. What comes late goes on a heap.
+    """
+
+    __slots__ = ("_late", "_stack")
 
     def __init__(self) -> None:
-        self._heap: list[Rank] = []
+        self._stack: list[Rank] = []
+        self._late: list[Rank] = []
 
     def put(self, rank: Rank) -> None:
         """Add *rank*."""
-        heappush(self._heap, rank)
+        if not self._stack or rank < self._stack[-1]:
+            self._stack.append(rank)
+        else:
+            heappush(self._late, rank)
 
     def first(self, counted: int, counts: Callable[[Rank], bool]) -> Rank | None:
         """Return the best that counts, of at most *counted* that do; None where none does."""
-        if len(self._heap) > 2 * counted + _SPARE:
-            self._heap = [kept for kept in dict.fromkeys(self._heap) if counts(kept)]
-            heapify(self._heap)
-        while self._heap and not counts(self._heap[0]):
-            heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        if len(self._stack) + len(self._late) > 2 * counted + _SPARE:
+            self._stack = sorted((kept for kept in {*self._stack, *self._late} if counts(kept)), reverse=True)
+            self._late = []
+        while self._stack or self._late:
+            is_late = not self._stack or (bool(self._late) and self._late[0] < self._stack[-1])
+            best = self._late[0] if is_late else self._stack[-1]
+            if counts(best):
+                return best
+            if is_late:
+                heappop(self._late)
+            else:
+                self._stack.pop()
+        return None
