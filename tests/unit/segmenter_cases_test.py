@@ -13,7 +13,7 @@ from services.common.events import EnrichedFeedback, IdeaDemand, PersonSegments,
 from services.common.ids import account_id
 from services.common.outcome import Drop, Reject
 from services.segmenter.domain.definition import Definition
-from services.segmenter.domain.tally import Cell
+from services.segmenter.domain.tally import Cell, Part
 from tests.unit.segmenter_world import DAY, START, WORKSPACE, Board, Segmenter, account, define, person_event, told
 
 ANN, BOB = f"{WORKSPACE}:person:ann", f"{WORKSPACE}:person:bob"
@@ -240,6 +240,6 @@ async def test_a_failed_write_leaves_nothing_behind_in_memory(segmenter: Segment
 
 def test_a_cell_forgets_whom_it_counted_out() -> None:
     cell = Cell()
-    cell.count("acme", 5, 1)
-    cell.count("acme", 5, -1)
+    cell.count(Part(1, [(7, 1)]), "acme", 5, 1)
+    cell.count(Part(-1, [(7, -1)]), "acme", 5, -1)
     assert cell == Cell()

@@ -10,6 +10,7 @@ import orjson
 
 from services.common.clock import Micros
 from services.common.events import Account
+from services.common.values import maker
 from services.segmenter.domain.facts import traits_of
 
 
@@ -89,6 +90,9 @@ class PersonCard:
         return (self.pointer, self.known, self.segments, accounts[0]) == (other.pointer, other.known, other.segments, accounts[1])
 
 
+_PERSON_CARD, _ACCOUNT_BRIEF = maker(PersonCard), maker(AccountBrief)
+
+
 def plain_card(card: PersonCard) -> dict[str, Any]:
     """Return *card* as values of JSON, at a tenth of what ``dataclasses.asdict`` costs."""
     fields = {name: getattr(card, name) for name in PersonCard.__slots__}
@@ -101,7 +105,7 @@ def person_card(raw: bytes | str | Mapping[str, Any]) -> PersonCard:
     """Return the card that was stored or sent as *raw*."""
     fields: Mapping[str, Any] = orjson.loads(raw) if isinstance(raw, bytes | str) else raw
     account = fields["account"]
-    return PersonCard(**{**fields, "account": None if account is None else AccountBrief(**account)})
+    return _PERSON_CARD(**{**fields, "account": None if account is None else _ACCOUNT_BRIEF(**account)})
 
 
 def account_card(raw: bytes | str | Mapping[str, Any]) -> AccountCard:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback, Event
+from services.common.values import placer
 from services.segmenter.domain import enrichment
 from services.segmenter.domain.board import BoardState, Operation
 from services.segmenter.domain.cards import PersonCard, plain_card
@@ -47,6 +48,9 @@ class Changed:
     version: int
     people: int
     mentions: int
+
+
+_CHANGED = placer(Changed, ["idea_id", "version", "people", "mentions"])
 
 
 @dataclass(slots=True)
@@ -276,4 +280,4 @@ class Step:
             before = self._before[idea_id]
             if before is None or before != turn(self._state, idea_id):
                 total = self._state.counts.tally(idea_id).total
-                yield Changed(idea_id, self._state.version, total.people, total.mentions)
+                yield _CHANGED(idea_id, self._state.version, total.people, total.mentions)

@@ -39,8 +39,20 @@ class Cell:
     """Mentions by the UTC day on which they were written."""
     best: Best = field(default_factory=Best, compare=False)
 
-    def count(self, account_id: str | None, mrr_cents: int, people: int) -> None:
-        """Let *people* (1 or -1) of an account in or out."""
+    def count(self, part: Part, account_id: str | None, mrr_cents: int, people: int) -> None:
+        """Let mentions of an account's human in or out, and with them *people*: the human (1 in, -1 out), or nobody."""
+        self.mentions += part.mentions
+        days = self.days
+        for day, count in part.days:  # as `bump` does, which would be called for each segment
+            after = days.get(day, 0) + count
+            if after:
+                days[day] = after
+            else:
+                del days[day]
+        if people:
+            self._count_human(account_id, mrr_cents, people)
+
+    def _count_human(self, account_id: str | None, mrr_cents: int, people: int) -> None:
         self.people += people
         if account_id is None:
             return
@@ -53,17 +65,6 @@ class Cell:
             self.mrr_cents += mrr_cents
         elif not before + people:
             self.mrr_cents -= mrr_cents
-
-    def mention(self, part: Part) -> None:
-        """Let mentions in or out."""
-        self.mentions += part.mentions
-        days = self.days
-        for day, count in part.days:  # as `bump` does, which would be called for each segment
-            after = days.get(day, 0) + count
-            if after:
-                days[day] = after
-            else:
-                del days[day]
 
     def revalue(self, account_id: str, difference: int) -> None:
         """Take in that an account's revenue changed by *difference* cents."""
@@ -90,19 +91,16 @@ class Tally:
     def count(self, human: str, view: View, mrr_of: Callable[[str], int], part: Part) -> None:
         """Let a part of a human's wishes in or out, counted as *view* says."""
         people = shift(self.mentions, human, part.mentions)
-        mrr_cents = mrr_of(view.account_id) if people and view.account_id is not None else 0
-        self.total.mention(part)
-        if people:
-            self.total.count(view.account_id, mrr_cents, people)
+        account_id = view.account_id
+        mrr_cents = mrr_of(account_id) if people and account_id is not None else 0
+        self.total.count(part, account_id, mrr_cents, people)
         for cells, segment in zip(self.cells, view.segments, strict=True):
             cell = cells.get(segment)
             if cell is None:
                 cell = cells[segment] = Cell()
-            cell.mention(part)
-            if people:
-                cell.count(view.account_id, mrr_cents, people)
-                if not cell.people:
-                    del cells[segment]
+            cell.count(part, account_id, mrr_cents, people)
+            if not cell.people:
+                del cells[segment]
 
     def quote(self, view: View, rank: Rank) -> None:
         """Let the quote of *rank*, of somebody whom *view* shows, stand for all of its segments where it is the best."""

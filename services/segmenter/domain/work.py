@@ -12,9 +12,12 @@ from services.common.clock import Micros
 from services.common.events import SegmenterWork
 from services.common.events.work import SegmenterWorkType
 from services.common.ids import make_id
+from services.common.values import maker
 from services.segmenter.domain.cards import AccountCard, PersonCard
 from services.segmenter.domain.facts import Facts
 from services.segmenter.domain.mentions import Asked
+
+_WORK = maker(SegmenterWork)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,7 @@ class Cause:
     ) -> SegmenterWork:
         """Return the note; its id is a pure function of all that it says."""
         target = board or person_id or account_id or ""
-        return SegmenterWork(
+        return _WORK(
             work_id=make_id(self.workspace, "work", kind, target, person_id or account_id or "", str(version), self.cause_id),
             type=kind,
             workspace=self.workspace,

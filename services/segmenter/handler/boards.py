@@ -13,6 +13,7 @@ from services.common.events import Decision, EnrichedFeedback, SegmenterWork
 from services.common.ids import board_key
 from services.common.outcome import Drop, Emit, Outcome, Reject
 from services.common.records import Output, Received
+from services.common.values import placer
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.cards import PersonCard, person_card
 from services.segmenter.domain.decide import EFFECTIVE, Changed, Decided, IncompleteDecisionError, Step, is_news, rows_needed
@@ -24,6 +25,7 @@ from services.segmenter.handler.facts import Publisher, changed_ideas, dump, enr
 from services.segmenter.handler.said import SaidFeedback, said_demands
 from services.segmenter.ports import BoardEntry, Stores
 
+_ENTRY = placer(BoardEntry, ["board", "position", "input_id", "origin", "operations", "facts"])
 _PAGE = 5_000
 _POINTERS = 16
 """How many persons in a row, each joined into the next, are looked up before a link; the rest is heard of by notes."""
@@ -294,4 +296,4 @@ def _both(one: Outcome, other: Outcome) -> Outcome:
 
 
 def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
-    return BoardEntry(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
+    return _ENTRY(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
