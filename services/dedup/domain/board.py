@@ -180,11 +180,21 @@ class Board:
                 )
                 self._touch(idea_id)
 
-    def link(self, said: Decision | BoardEvent, idea_id: str, vector: Units | None, *, has_words: bool = True) -> None:
-        """Link what was *said* to *idea_id*; see ``apply`` for *vector*."""
+    def link(
+        self, said: Decision | BoardEvent, idea_id: str, vector: Units | None, *, has_words: bool = True, row: int | None = None
+    ) -> str:
+        """Link what was *said* to *idea_id*, and return the root under which that counts; see ``apply`` for *vector*.
+
+        *row* is where the idea holds the text already, if whoever asks has looked.
+        """
         idea, text = self.ideas[idea_id], said.text
         feedback, person, at = said.feedback_id or "", said.person_id or "", said.occurred_at
-        row = self._holding.hold(idea.slot, text, feedback, vector) if text and has_words else -1
+        if not text or not has_words:
+            row = -1
+        elif row is None:
+            row = self._holding.hold(idea.slot, text, feedback, vector)
+        else:
+            row = self._holding.again(row, text, feedback)
         if idea.titled_by is None:
             idea.name(person, text, at)
         link = Link(feedback, person, idea.idea_id, row, said.event_id, at)
@@ -192,7 +202,7 @@ class Board:
         idea.put(link)
         if at > self.latest:  # noqa: PLR1730 - ``max`` costs three times as much
             self.latest = at
-        self._count(link)
+        return self._count(link)
 
     def undo(self, event_id: str, by: str) -> None:
         """Let the event *by* undo the command *event_id*, which is in force; what that changes are decisions."""
@@ -268,13 +278,14 @@ class Board:
             self._tallies.forget(_FAMILY + idea)
             self._change(idea)
 
-    def _count(self, link: Link) -> None:
+    def _count(self, link: Link) -> str:
         idea_id, root = link.idea_id, self.merges.root(link.idea_id)
         self._tallies.add(idea_id, link)
         self.touched[idea_id] = self.sequence
         if root != idea_id or not self.merges.is_alone(root):
             self.touched[root] = self.sequence
             self._tallies.add(_FAMILY + root, link)
+        return root
 
     def _forget(self, idea_id: str) -> None:
         self._tallies.forget(idea_id)

@@ -74,7 +74,8 @@ def drafted(board: Board, event: BoardEvent, origin: str, vector_of: VectorOf) -
             place_vote(draft)
         case "submitted" | "revised":
             _place(draft, vector_of)
-            _look_over(draft)
+            if len(board.index) >= board.calibration.next_at:
+                _look_over(draft)
         case "retracted":
             _retract(draft)
         case "commanded" if erased_by(event) is not None:
@@ -97,7 +98,8 @@ def _place(draft: Draft, vector_of: VectorOf) -> None:
     link = board.links.get(feedback)
     if link is None:
         _assign(draft, vector_of, None)
-        follow(draft, feedback, None)
+        if board.votes.has(feedback):
+            follow(draft, feedback, None)
         return
     former = board.ideas[link.idea_id]
     was_alone = len(former.links) == 1
@@ -121,7 +123,7 @@ def _assign(draft: Draft, vector_of: VectorOf, stay: IdeaState | None) -> None:
     repeated = _repeated(board, same, event.person_id or "", bands.merge) if same else None
     if repeated is not None:
         first = board.links[board.wordings.first_feedback(repeated)]
-        draft.link(first.idea_id, "exact", 1.0, join, partial(_SAME.__mod__, (first.idea_id, first.event_id)))
+        draft.link(first.idea_id, "exact", 1.0, join, partial(_SAME.__mod__, (first.idea_id, first.event_id)), row=repeated)
         return
     vector = vector_of(event.text or "")
     draft.keep(vector)
@@ -168,10 +170,8 @@ def _suggest(draft: Draft, idea_id: str, other_id: str, why: dict[str, Any]) -> 
 
 
 def _look_over(draft: Draft) -> None:
-    """Where a census is due, calibrate the board, merge ideas that turned out to be one, suggest the next best pairs, and splits."""
+    """A census is due: calibrate the board, merge ideas that turned out to be one, suggest the next best pairs, and splits."""
     board = draft.board
-    if len(board.index) < board.calibration.next_at:
-        return
     draft.calibrate(take_census(board.index))
     bands = board.bands
     repair = repair_of(board, bands.merge, bands.suggest)

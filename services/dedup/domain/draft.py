@@ -82,15 +82,17 @@ class Draft:
         board.apply(decision)
         self._decisions.append(decision)
 
-    def link(self, idea_id: str, *why: Any, vector: Units | None = None) -> None:
-        """Link the event's text to *idea_id*; *why* are method, score, threshold and what gives the candidates, *vector* as in ``apply``.
+    def link(self, idea_id: str, *why: Any, vector: Units | None = None, row: int | None = None) -> None:
+        """Link the event's text to *idea_id*; *why* are method, score, threshold and what gives the candidates.
+
+        *vector* is as in ``Board.apply``, *row* as in ``Board.link``.
 
         It holds at once; the decision that says so is drawn up when the draft is finished.
         """
         board = self.board
         board.sequence = sequence = board.sequence + 1
-        board.link(self.event, idea_id, vector)
-        self._decisions.append(partial(self._linked, sequence, idea_id, board.root_of(idea_id), *why))
+        root_id = board.link(self.event, idea_id, vector, row=row)
+        self._decisions.append(partial(self._linked, sequence, idea_id, root_id, *why))
 
     def _linked(self, sequence: int, idea_id: str, root_id: str, *why: Any) -> Decision:
         event, (*scored, shown) = self.event, why

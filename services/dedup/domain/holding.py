@@ -34,6 +34,11 @@ class Holding:
         self.wordings.add(key, row, feedback_id, text)
         return row
 
+    def again(self, row: int, text: str, feedback_id: str) -> int:
+        """Let *feedback_id* say *text*, which its idea holds at *row*; return that."""
+        self.wordings.add(text_key(text), row, feedback_id, text)
+        return row
+
     def release(self, link: Link) -> None:
         """Let *link* say nothing any more."""
         text = self.wordings.text(link.row) if link.row >= 0 else None

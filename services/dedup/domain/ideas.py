@@ -51,14 +51,21 @@ class Tally:
         """Count one link of *person*, the root of the author's pointers."""
         self.mentions += 1
         self.people.add(person)
-        week = week_of(at)
-        self.weeks.setdefault(week, set()).add(person)
-        if self._this_week is not None and self._this_week - _SPAN < week <= self._this_week:
-            self._now.add(person)
-        elif self._this_week is not None and week <= self._this_week - _SPAN:
-            self._this_week = None
-        self.first = at if self.first is None else min(self.first, at)
-        self.last = at if self.last is None else max(self.last, at)
+        week, told = at // _WEEK, self._this_week
+        spoken = self.weeks.get(week)
+        if spoken is None:
+            self.weeks[week] = {person}
+        else:
+            spoken.add(person)
+        if told is not None and week <= told:
+            if told - _SPAN < week:
+                self._now.add(person)
+            else:
+                self._this_week = None
+        if self.first is None or at < self.first:
+            self.first = at
+        if self.last is None or at > self.last:
+            self.last = at
 
     def trend(self, this_week: int) -> tuple[str, int, int]:
         """Return ``new``, ``growing``, ``steady`` or ``fading``, and the people of the four weeks up to *this_week* and of those before.

@@ -23,7 +23,7 @@ class Links(dict[str, Link]):
             said[feedback] = None
         elif said is not feedback:
             self._by_person[person] = {said: None, feedback: None}  # type: ignore[dict-item]
-        if self._revisions.get(feedback) == 0:
+        if not self._revisions.get(feedback, 1):
             del self._revisions[feedback]
 
     def take_out(self, feedback_id: str) -> Link:

@@ -10,13 +10,15 @@ VOTE = "vote"
 ERASED_TITLE = "(erased)"
 """What an idea is called of whose texts none is left."""
 _TITLE_CHARACTERS = 120
+_NO_KEY = hashlib.blake2b(digest_size=16)
 
 
 @lru_cache(maxsize=4096)
 def text_key(text: str) -> bytes:
     """Return 16 bytes that are equal for texts that differ in case and white space only."""
-    normalised = " ".join(text.casefold().split())
-    return hashlib.blake2b(normalised.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+    key = _NO_KEY.copy()
+    key.update(" ".join(text.casefold().split()).encode("utf-8", "surrogatepass"))
+    return key.digest()
 
 
 def title_of(text: str) -> str:
