@@ -39,8 +39,8 @@ _MARGIN = 0.03
 
 LEAST = 0.38
 """No threshold is lower."""
-_STEEP_FROM = 0.75
-"""From here on boards are tickets: the fit goes up twice as steeply, for a false merge costs them more than a miss."""
+_STEEP_FROM = 0.72
+"""From here on boards are tickets, or nearly: the fit goes up twice as steeply, for a false merge costs them more than a miss."""
 _CLOSED_BEFORE, _WEDGES_BEFORE = 6.0, 60.0
 """As if so many had been counted already: what few texts say of each other is noise."""
 _UNSURE = 1000.0
