@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple
 from pathlib import Path
 from typing import IO, TypeVar
@@ -22,6 +22,10 @@ _CACHE_KIB = 32 * 1024
 """Keys of ours are hashes, so that each insert goes to another page of an index: with SQLite's own 2 MiB most are read again each time."""
 
 
+_LOG_BYTES = 4 * 1024 * 1024
+"""Of the write-ahead log, from which on it is written back: as much as SQLite itself lets it grow."""
+
+
 class Database:
     """A SQLite file that this process alone works on.
 
@@ -34,6 +38,8 @@ class Database:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite")
         self._connection: sqlite3.Connection | None = None
         self._lock: IO[bytes] | None = None
+        self._log = path.with_name(f"{path.name}-wal")
+        self._written_back: Future[None] | None = None
 
     async def open(self) -> None:
         """Create the file and its tables where they are missing.
@@ -54,7 +60,10 @@ class Database:
         return await self._call(lambda: query(self._opened()))
 
     async def write(self, change: Callable[[sqlite3.Connection], T]) -> T:
-        """Run *change* in one transaction, durable when this returns; an exception rolls it back. A cursor comes back closed."""
+        """Run *change* in one transaction, durable when this returns; an exception rolls it back. A cursor comes back closed.
+
+        That the log is written back is not waited for: whoever wrote goes on, and what is asked for meanwhile comes behind it.
+        """
 
         def transaction() -> T:
             connection = self._opened()
@@ -70,14 +79,23 @@ class Database:
                 result.close()  # dying open on another thread, it would reset its statement, whoever runs that by then
             return result
 
-        return await self._call(transaction)
+        result = await self._call(transaction)
+        if self._log.exists() and self._log.stat().st_size > _LOG_BYTES and (self._written_back is None or self._written_back.done()):
+            self._written_back = self._thread.submit(self._write_back)
+        return result
 
     async def scrub(self) -> None:
         """Leave no trace of what was deleted or overwritten before: what the write-ahead log still holds is written and cut off."""
         await self._call(lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").close())
 
+    def _write_back(self) -> None:
+        self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
     async def _call(self, work: Callable[[], T]) -> T:
         try:
+            if self._written_back is not None and self._written_back.done():
+                written_back, self._written_back = self._written_back, None
+                written_back.result()  # or what kept it from that, to whoever comes next
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
         except sqlite3.OperationalError as error:
             if any(sign in str(error) for sign in _TRANSIENT):
@@ -101,6 +119,7 @@ class Database:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``write``
         connection.execute("PRAGMA foreign_keys=ON")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.execute("PRAGMA secure_delete=ON")  # what is erased must not be left in free pages

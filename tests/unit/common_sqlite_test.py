@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
+import pytest
+
+from services.common.errors import TransientError
 from services.common.sqlite import Database
 
 
@@ -25,3 +29,43 @@ async def test_what_a_write_returned_may_die_while_the_next_one_runs(tmp_path: P
     finally:
         await database.close()
     assert count == 30 * 20_001
+
+
+async def test_the_log_is_written_back_beside_what_goes_on(tmp_path: Path) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS texts (one BLOB)")
+    log = tmp_path / "some.db-wal"
+    await database.open()
+    try:
+        for _ in range(12):
+            await database.write(lambda c: c.execute("INSERT INTO texts VALUES (zeroblob(1000000))"))
+        await database.read(lambda c: c.execute("SELECT 1").fetchone())  # comes behind what is written back
+        assert log.stat().st_size < 6_000_000
+        assert (tmp_path / "some.db").stat().st_size > 6_000_000
+        count = await database.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0])
+    finally:
+        await database.close()
+    assert count == 12
+    assert not log.exists()
+
+
+async def test_what_kept_the_log_from_being_written_back_is_told_to_whoever_comes_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS texts (one BLOB)")
+    await database.open()
+
+    def fails() -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    try:
+        with monkeypatch.context() as full:
+            full.setattr(database, "_write_back", fails)
+            await database.write(lambda c: c.execute("INSERT INTO texts VALUES (zeroblob(6000000))"))
+            assert database._written_back is not None
+            with pytest.raises(sqlite3.OperationalError):
+                await asyncio.wrap_future(database._written_back)
+            with pytest.raises(TransientError, match="full"):
+                await database.read(lambda c: c.execute("SELECT 1").fetchone())
+        assert await database.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0]) == 1
+    finally:
+        await database.close()
