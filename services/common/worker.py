@@ -32,8 +32,8 @@ from services.common.topics import TopicContract, load_topics
 log = get_logger(__name__)
 T = TypeVar("T")
 
-_COLLECT_AFTER_OBJECTS = 50_000
-"""Python's own is 700; a batch of 500 records makes some 5,000 that live as long as it does."""
+_COLLECT_AFTER_OBJECTS = 200_000
+"""Python's own is 700; a batch of 500 records makes some 5,000 that live as long as it does, the segmenter's larger ones 100,000."""
 _LONG_TICK_SECONDS = 0.1
 """A tick of so long that leaves more to do is work like any other, and no reason to wait while no records come: a rollout, say."""
 _CANCEL_SECONDS = 5.0
