@@ -185,9 +185,9 @@ Input: TypeAlias = Deciding | Ignored
 
 def author_of(given: Input) -> Author:
     """Return the author of feedback, or the person that a record is about; nobody for the rest."""
+    if isinstance(given, Feedback):  # what comes most
+        return given.author
     match given:
-        case Feedback(author=author):
-            return author
         case Profile(person=person) | Activity(person=person) | Preference(person=person):
             return person
         case _:

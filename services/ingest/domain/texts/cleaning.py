@@ -43,8 +43,7 @@ def clean(text: str) -> str:
     text = _INVISIBLE.sub(_kept, text) if not text.isascii() or not text.isprintable() else text
     if "://" in text:
         text = _LINK.sub(lambda found: _without_tracking(found[0]), text)
-    lowered = text.lower()
-    if not any(word in lowered for word in _HINTS):
+    if not _is_hinted(text.lower()):
         return text
     kept: list[str] = []
     for line in text.split("\n"):
@@ -73,6 +72,13 @@ _HINTS = (
     "geschützt",
     "sole use",
 )
+
+
+def _is_hinted(lowered: str) -> bool:
+    for word in _HINTS:  # noqa: SIM110 - ``any`` of a generator takes half as long again, for each text
+        if word in lowered:
+            return True
+    return False
 
 
 def _kept(found: re.Match[str]) -> str:

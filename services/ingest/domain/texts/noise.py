@@ -100,4 +100,9 @@ def is_spam(text: str, phrases: Sequence[str] = ()) -> bool:
 
 def _may_advertise(text: str, lowered: str) -> bool:
     """Tell whether it is worth looking for adverts. Beyond ASCII, letters may differ from what they are compared with (K, \u017f)."""
-    return not text.isascii() or any(word in lowered for word in _ADVERTS_HOLD)
+    if not text.isascii():
+        return True
+    for word in _ADVERTS_HOLD:  # noqa: SIM110 - ``any`` of a generator takes half as long again, for each text
+        if word in lowered:
+            return True
+    return False
