@@ -22,6 +22,7 @@ _CACHE_KIB = 32 * 1024
 """Keys of ours are hashes, so that each insert goes to another page of an index: with SQLite's own 2 MiB most are read again each time."""
 
 
+_BUSY_MS = 5_000
 _LOG_BYTES = 4 * 1024 * 1024
 """Of the write-ahead log, from which on it is written back: as much as SQLite itself lets it grow."""
 
@@ -52,6 +53,7 @@ class Database:
 
     async def close(self) -> None:
         """Close the file and let another worker have it."""
+        self._written_back = None  # closing writes back what is left
         await self._call(self._close)
         self._thread.shutdown()
 
@@ -89,7 +91,12 @@ class Database:
         await self._call(lambda: self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").close())
 
     def _write_back(self) -> None:
-        self._opened().execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        connection = self._opened()
+        connection.execute("PRAGMA busy_timeout=0")  # whoever reads the file from outside, a backup, is not waited for
+        try:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+        finally:
+            connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
     async def _call(self, work: Callable[[], T]) -> T:
         try:
@@ -116,7 +123,7 @@ class Database:
                 f"{self._path} is in use by another worker; a SQLite store allows one worker a service: "
                 "stop it, or set GROUNDSWELL_STORE_URL to a MongoDB for more"
             ) from None
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, _BUSY_MS / 1000, isolation_level=None, check_same_thread=False)
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA wal_autocheckpoint=0")  # see ``write``

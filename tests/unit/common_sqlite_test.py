@@ -69,3 +69,41 @@ async def test_what_kept_the_log_from_being_written_back_is_told_to_whoever_come
         assert await database.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0]) == 1
     finally:
         await database.close()
+
+
+async def test_a_reader_from_outside_holds_nothing_up(tmp_path: Path) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS texts (one BLOB)")
+    await database.open()
+    other = sqlite3.connect(tmp_path / "some.db", isolation_level=None)
+    try:
+        await database.write(lambda c: c.execute("INSERT INTO texts VALUES (zeroblob(10))"))
+        other.execute("BEGIN")
+        before = other.execute("SELECT count(*) FROM texts").fetchone()[0]
+        async with asyncio.timeout(40):  # to wait for the reader would take five seconds each time
+            for _ in range(20):
+                await database.write(lambda c: c.execute("INSERT INTO texts VALUES (zeroblob(3000000))"))
+            count = await database.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0])
+        assert (before, other.execute("SELECT count(*) FROM texts").fetchone()[0], count) == (1, 1, 21)
+    finally:
+        other.close()
+        await database.close()
+
+
+async def test_a_store_that_could_not_write_its_log_back_closes_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS texts (one BLOB)")
+    await database.open()
+
+    def fails() -> None:
+        raise sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(database, "_write_back", fails)
+    await database.write(lambda c: c.execute("INSERT INTO texts VALUES (zeroblob(6000000))"))
+    assert database._written_back is not None
+    with pytest.raises(sqlite3.OperationalError):
+        await asyncio.wrap_future(database._written_back)
+    await database.close()
+
+    again = Database(tmp_path / "some.db", "")
+    await again.open()
+    assert await again.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0]) == 1
+    await again.close()
