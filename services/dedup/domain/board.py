@@ -189,12 +189,7 @@ class Board:
         """
         idea, text = self.ideas[idea_id], said.text
         feedback, person, at = said.feedback_id or "", said.person_id or "", said.occurred_at
-        if not text or not has_words:
-            row = -1
-        elif row is None:
-            row = self._holding.hold(idea.slot, text, feedback, vector)
-        else:
-            row = self._holding.again(row, text, feedback)
+        row = self._holding.hold(idea.slot, text, feedback, vector, row) if text and has_words else -1
         if idea.titled_by is None:
             idea.name(person, text, at)
         link = Link(feedback, person, idea.idea_id, row, said.event_id, at)

@@ -15,28 +15,24 @@ class Holding:
     def __init__(self, dimensions: int) -> None:
         self.index, self.wordings, self.vocabulary = Index(dimensions), Wordings(), Vocabulary()
 
-    def hold(self, slot: int, text: str, feedback_id: str, vector: Units | None) -> int:
+    def hold(self, slot: int, text: str, feedback_id: str, vector: Units | None, row: int | None = None) -> int:
         """Let *feedback_id* say *text* in the idea *slot*; return its row there, a new one with *vector* if need be.
+
+        *row* is that row, if whoever asks has found it.
 
         Raises:
             ValueError: There is need, and no vector.
         """
         key = text_key(text)
-        for row in self.wordings.rows(key):
-            if self.index.slot_of(row) == slot:
-                break
-        else:
+        if row is None:
+            row = next((known for known in self.wordings.rows(key) if self.index.slot_of(known) == slot), None)
+        if row is None:
             if vector is None:
                 raise ValueError(f"the log lacks the vector of a text that the idea of {feedback_id} does not hold")
             row = self.index.add(slot, vector)
             row = slot if row == slot else row  # one object for two equal numbers, which most ideas of one text have
             self.vocabulary.add(text)
         self.wordings.add(key, row, feedback_id, text)
-        return row
-
-    def again(self, row: int, text: str, feedback_id: str) -> int:
-        """Let *feedback_id* say *text*, which its idea holds at *row*; return that."""
-        self.wordings.add(text_key(text), row, feedback_id, text)
         return row
 
     def release(self, link: Link) -> None:
