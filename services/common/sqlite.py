@@ -20,9 +20,8 @@ _TRANSIENT = ("database is locked", "disk I/O error", "database or disk is full"
 
 _CACHE_KIB = 32 * 1024
 """Keys of ours are hashes, so that each insert goes to another page of an index: with SQLite's own 2 MiB most are read again each time."""
-
-
 _BUSY_MS = 5_000
+"""How long a reader from outside may hold up what has to wait for it."""
 _LOG_BYTES = 4 * 1024 * 1024
 """Of the write-ahead log, from which on it is written back: as much as SQLite itself lets it grow."""
 

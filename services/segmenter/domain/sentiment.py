@@ -56,20 +56,20 @@ def sentiment(text: str, language: str | None) -> float | None:
 
 
 class _Said(NamedTuple):
-    """What lies between the blanks of a text, as far as it matters: of each piece"""
+    """What lies between the blanks of a text, as far as it matters, piece by piece."""
 
     shown: tuple[str, ...]
-    """what the library has of it: without punctuation around it, if it is a word;"""
+    """As the library has it: without punctuation around it, if it is a word."""
     lower: tuple[str, ...]
     is_felt: tuple[bool, ...]
-    """whether the lexicon has it, and not as something that only makes others stronger or weaker;"""
+    """Whether the lexicon has it, and not as something that only makes others stronger or weaker."""
     is_upper: tuple[bool, ...]
     words: tuple[int, ...]
-    """how many words it holds;"""
+    """How many it holds."""
     english: tuple[int, ...]
-    """how many of them are ones that English texts are full of;"""
+    """How many of them are ones that English texts are full of."""
     foreign: tuple[int, ...]
-    """and its neighbours."""
+    """How many are ones that texts in its neighbours are full of."""
 
 
 _Token: TypeAlias = tuple[str, str, bool, bool, int, int, int]

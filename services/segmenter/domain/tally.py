@@ -99,7 +99,7 @@ class Tally:
             if cell is None:
                 cell = cells[segment] = Cell()
             cell.count(part, account_id, mrr_cents, people)
-            if not cell.people:
+            if people and not cell.people:
                 del cells[segment]
 
     def quote(self, view: View, rank: Rank) -> None:
