@@ -143,10 +143,12 @@ class BoardView:
 
         Of the suggestions those of the last pass come first, as it ranked them; then the others, likeliest first.
         """
-        links, found = self.links(), dict[tuple[str | None, str | None], Decision]()
+        links, found, asked = self.links(), dict[tuple[str | None, str | None], Decision](), dict[tuple[str | None, str | None], Decision]()
         for decision in self.decisions:
             if decision.type == "suggested":
-                found[decision.idea_id, decision.other_idea_id] = decision
+                pair = decision.idea_id, decision.other_idea_id
+                found[pair] = decision if decision.method != "undo" else asked.get(pair, decision)
+                asked[pair] = found[pair]
             elif decision.type in ("accepted", "dismissed"):
                 found.pop((decision.idea_id, decision.other_idea_id), None)
             elif decision.type == "split" and decision.other_idea_id is not None:

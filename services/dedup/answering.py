@@ -28,7 +28,8 @@ class Answer:
 def by_pairs(answers: Sequence[Answer]) -> Adviser:
     """Return an adviser that gives each answer as soon as both of its texts are on the board.
 
-    What is the same is accepted where it was suggested, else merged; what is not is dismissed, unmerged, or split, as it stands.
+    What is the same is accepted where it was suggested, else merged, even if a pass did so already; what is not is dismissed, unmerged, or
+    split, as it stands.
     """
     waiting: dict[str, list[Answer]] = {}
     for answer in answers:
@@ -82,16 +83,16 @@ def _said(same: bool) -> str:
 
 def _wish(board: Board, one: str, other: str, same: bool) -> dict[str, str] | None:
     first, second = board.idea_of(one), board.idea_of(other)
-    if first is None or second is None:
+    if first is None or second is None or (same and first == second):
         return None
     apart = board.root_of(first) != board.root_of(second)
-    pair = {"idea_id": board.root_of(first), "other_idea_id": board.root_of(second)}
-    asked = next((known for known in board.suggestions if {board.root_of(idea) for idea in known} == set(pair.values())), None)
+    roots = {board.root_of(first), board.root_of(second)}
+    asked = next((known for known in board.suggestions if {board.root_of(idea) for idea in known} == roots), None)
     if apart and asked is not None:
         return {"command": _said(same), "idea_id": asked[0], "other_idea_id": asked[1]}
-    if apart:
-        return {"command": "merge", **pair} if same else None
     if same:
+        return {"command": "merge", "idea_id": first, "other_idea_id": second}
+    if apart:
         return None
     if first != second:
         return {"command": "unmerge", "idea_id": first, "other_idea_id": second}

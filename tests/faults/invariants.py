@@ -13,7 +13,7 @@ from tests.faults.store_laws import STORE_LAWS
 Invariant: TypeAlias = Callable[[Evidence], Iterator[str]]
 
 _ANSWERED = ("submitted", "revised", "commanded", "status_changed")
-"""Events that need a decision; a merge of what is merged already needs none."""
+"""Events that need a decision; a merge needs none where what it merges is one already, and holds to the end."""
 _UNFINISHED = ("pending", "deferred")
 _STATES = {"ideas": "idea_id", "ideas.demand": "idea_id", "people.segments": "person_id"}
 _FACTS = ("board.events", "people.events", "board.decisions", "feedback.enriched", "people.transitions")
@@ -21,15 +21,20 @@ MOST_BYTES = 1536 * 1024 * 1024
 
 
 def i1_nothing_is_lost(evidence: Evidence) -> Iterator[str]:
-    """Each record from outside led to an event or a dead letter, each event to decisions, each link to enriched feedback."""
+    """Each record from outside led to an event or a dead letter, each event to decisions that hold, each link to enriched feedback."""
     yield from _front_door(evidence)
-    answered = {decision["event_id"] for decision in evidence.facts("board.decisions")}
+    said = {(decision["event_id"], decision["type"]) for decision in evidence.facts("board.decisions")}
+    answered = {event for event, _ in said}
     letters = {letter.key for _, letter in evidence.letters.get("dedup", ())}
     boards = fold(evidence)
     for row in evidence.rows("board.events"):
         event = row.fields
-        unanswered = event and event["type"] in _ANSWERED and event["event_id"] not in answered and row.raw.key not in letters
-        if unanswered and (event["command"] != "merge" or boards.root(event["idea_id"]) != boards.root(event["other_idea_id"])):
+        if not event or event["type"] not in _ANSWERED or row.raw.key in letters:
+            continue
+        if event["command"] == "merge" and (event["event_id"], "refused") not in said:
+            if boards.root(event["idea_id"]) != boards.root(event["other_idea_id"]):
+                yield f"{event['event_id']} of board.events merged what is two ideas"
+        elif event["event_id"] not in answered:
             yield f"{event['event_id']} of board.events was never decided"
     enriched = {(fact["feedback_id"], fact["revision"]) for fact in evidence.facts("feedback.enriched")}
     for decision in evidence.facts("board.decisions"):

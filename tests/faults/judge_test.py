@@ -86,6 +86,10 @@ def test_nothing_is_wrong_with_what_is_right() -> None:
     assert broken(world()) == {}
 
 
+def _commanded(event: str, name: str) -> bytes:
+    return frame("board.events", event_id=event, type="commanded", command=name, idea_id=_OTHER, other_idea_id=_IDEA, origin="t/0/0")
+
+
 LINK = {"idea_id": _IDEA, "feedback_id": "f1", "person_id": "p1"}
 WRONG: Mapping[str, tuple[str, Evidence]] = {
     "a count that is not the recount": ("I3", world(topics={"ideas": [state(1, 2, 2)]})),
@@ -102,6 +106,21 @@ WRONG: Mapping[str, tuple[str, Evidence]] = {
                     decision(2, "linked", "e1", **LINK),
                     decision(2, "linked", "e1", **{**LINK, "idea_id": _OTHER}),
                 ]
+            }
+        ),
+    ),
+    "a merge that was obeyed and parted again": (
+        "I1",
+        world(
+            topics={
+                "board.events": [("e1", _commanded("e1", "merge"))],
+                "board.decisions": [
+                    decision(1, "opened", "e0", idea_id=_IDEA),
+                    decision(2, "linked", "e0", **LINK),
+                    decision(3, "opened", "e0", idea_id=_OTHER),
+                    decision(4, "merged", "e1", idea_id=_OTHER, other_idea_id=_IDEA),
+                    decision(5, "unmerged", "e2", idea_id=_OTHER, other_idea_id=_IDEA),
+                ],
             }
         ),
     ),

@@ -80,6 +80,10 @@ def test_suggestions_are_listed_until_they_are_answered() -> None:
     (suggested,) = BoardView({idea.idea_id: idea for idea in asked.ideas}, {}, asked.decisions).open_suggestions()
     assert (suggested.idea_id, suggested.other_idea_id) == (idea_name(2), idea_name(1))
     assert BoardView({}, {}, answered.decisions).open_suggestions() == []
+    undoing = command(4, "undo", idea_id=idea_name(2), undone_event_id=answer.event_id)
+    undone = cluster_events([*events, answer, undoing], encoder=FakeEncoder())
+    assert [made.type for made in undone.decisions[-2:]] == ["dismissed", "suggested"]
+    assert BoardView({}, {}, undone.decisions).open_suggestions() == [suggested]
 
 
 def test_what_the_last_pass_suggests_is_listed_first_as_it_ranked_it() -> None:

@@ -155,6 +155,65 @@ def test_a_pass_takes_back_nothing_that_a_human_wished(how: str, monkeypatch: py
     assert room.board.root_of(idea_name(2)) == idea_name(1)
 
 
+@pytest.mark.parametrize("was_asked", [True, False])
+def test_a_merge_of_what_a_pass_merged_already_is_a_human_word_from_then_on(was_asked: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    assert room.look_over("logo", monkeypatch, 0.76) == [("merged", idea_name(2), idea_name(1))]
+    wish, said_of = {"idea_id": idea_name(1), "other_idea_id": idea_name(2)}, (idea_name(2), idea_name(1))
+    if not was_asked:
+        room.board.suggestions.clear()
+        said_of = said_of[::-1]
+
+    said = room.order("merge", **wish)
+
+    assert [(made.type, made.idea_id, made.other_idea_id) for made in said] == [("accepted", *said_of)]
+    assert room.order("merge", **wish) == []
+    assert room.look_over("zoom", monkeypatch, 0.98) == []
+
+    undone = room.order("undo", idea_id=idea_name(1), undone_event_id=said[0].event_id)
+    assert [(made.type, made.idea_id, made.other_idea_id, made.method) for made in undone] == [("suggested", *said_of, "undo")]
+    assert room.board.suggestions[said_of] == "open"
+    assert room.look_over("pdf", monkeypatch, 0.98) == [("unmerged", idea_name(2), idea_name(1))]
+
+
+def test_a_suggestion_that_was_accepted_and_unmerged_can_be_accepted_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    room = _Room()
+    room.say("dark mode please today now again", "dark mode please today now again soon")
+    pair = {"idea_id": idea_name(2), "other_idea_id": idea_name(1)}
+    room.board.suggestions[idea_name(2), idea_name(1)] = "open"
+    room.order("accept", **pair)
+    room.order("unmerge", **pair)
+
+    assert [made.type for made in room.order("accept", **pair)] == ["merged"]
+    assert room.order("accept", **pair) == []
+    assert room.look_over("logo", monkeypatch, 0.999) == []
+
+
+_HANDS = st.lists(st.tuples(st.sampled_from(("merge", "accept", "pass", "pass")), st.integers(1, 8), st.integers(1, 8)), max_size=14)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=_HANDS)
+def test_what_a_human_took_for_one_is_one_after_whatever_passes(steps: list[tuple[str, int, int]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        room = _Room()
+        room.say(
+            *(f"{topic} please today now again{end}" for topic in ("dark mode", "pdf export") for end in ("", " soon", " quick", " fast"))
+        )
+        wished: list[tuple[str, str]] = []
+        for kind, one, other in steps:
+            pair = idea_name(one), idea_name(other)
+            if kind == "pass":
+                room.look_over(f"logo {one}", patch, (0.5, 0.7, 0.8, 0.99)[other % 4])
+            elif one != other:
+                if kind == "accept" and pair[::-1] not in room.board.suggestions:
+                    room.board.suggestions.setdefault(pair, "open")
+                assert "refused" not in {made.type for made in room.order(kind, idea_id=pair[0], other_idea_id=pair[1])}
+                wished.append(pair)
+            assert [pair for pair in wished if len({*map(room.board.root_of, pair)}) > 1] == []
+
+
 def test_an_owner_who_wants_no_merges_keeps_those_that_were_made(monkeypatch: pytest.MonkeyPatch) -> None:
     room = _Room()
     room.say("dark mode please today now again", "dark mode please today now again soon")

@@ -9,9 +9,9 @@ import numpy as np
 from services.common.clock import Micros
 from services.common.events import BoardEvent, Decision
 from services.common.ids import board_key, decision_ids, idea_ids
-from services.dedup.domain.acts import Acts
+from services.dedup.domain.acts import UNDO, Acts
 from services.dedup.domain.calibration import Calibration
-from services.dedup.domain.doubts import Doubts
+from services.dedup.domain.doubts import Doubts, Pair
 from services.dedup.domain.entry import Entry, PersonPointer
 from services.dedup.domain.forest import Forest
 from services.dedup.domain.holding import Holding
@@ -24,6 +24,7 @@ from services.dedup.domain.texts import VOTE
 from services.dedup.domain.votes import Vote, Votes
 
 _FAMILY = "family of "
+_ANSWERS = ("suggested", "accepted", "dismissed")
 
 
 class Board:
@@ -44,9 +45,9 @@ class Board:
         self.links = Links()
         self.acts, self.calibration, self.votes = Acts(), Calibration(), Votes()
         self._doubts = doubts = Doubts()
-        self.suggestions, self.scores, self.kept_apart = doubts.suggestions, doubts.scores, doubts.kept_apart
-        self.splits, self.looked_at, self.merged_by_hand = doubts.splits, doubts.looked_at, doubts.merged_by_hand
-        self.merged_by_repair, self.fresh = doubts.merged_by_repair, doubts.fresh
+        self.suggestions, self.scores, self.kept_apart, self.fresh = doubts.suggestions, doubts.scores, doubts.kept_apart, doubts.fresh
+        self.splits, self.looked_at = doubts.splits, doubts.looked_at
+        self.merged_by_hand, self.merged_by_repair = doubts.merged_by_hand, doubts.merged_by_repair
         self.policy = policy
         """For decisions to come; folding does not ask it."""
         self._holding = holding = Holding(dimensions)
@@ -154,8 +155,8 @@ class Board:
         idea_id = decision.idea_id or ""
         self.acts.take(decision, self.ideas.get(idea_id))
         self._make_so(decision, idea_id)
-        if decision.type in ("opened", "unlinked"):
-            return  # they say nothing of pairs of ideas
+        if decision.type in ("opened", "unlinked") or (decision.method == UNDO and decision.type in _ANSWERS):
+            return  # they say nothing of pairs of ideas, or what ``undo`` says
         about = idea_id if decision.type != "split" else self.root_of(decision.other_idea_id or "")
         answer = self._doubts.take(decision, about, lambda root: len(self.rows_below(root)))
         if answer is not None:
@@ -169,7 +170,9 @@ class Board:
                 self._unlink(decision.feedback_id or "")
             case "moved" | "split":
                 self._move(decision.feedback_id or "", idea_id)
-            case "merged" | "unmerged" | "accepted":
+            case "accepted" if decision.method != UNDO:
+                self._doubts.confirm(decision.event_id, self.merges.between(idea_id, decision.other_idea_id or idea_id))
+            case "merged" | "unmerged":
                 self._relate(decision.type, idea_id, decision.other_idea_id or "")
             case "renamed":
                 self.ideas[idea_id].title, self.ideas[idea_id].titled_by = decision.title or "", decision.person_id or ""
@@ -199,10 +202,13 @@ class Board:
             self.latest = at
         return self._count(link)
 
-    def undo(self, event_id: str, by: str) -> None:
-        """Let the event *by* undo the command *event_id*, which is in force; what that changes are decisions."""
-        for pair, state in self.acts.undo(event_id, by):
+    def undo(self, event_id: str, by: str) -> list[tuple[Pair, str]]:
+        """Let the event *by* undo the command *event_id*, which is in force; return the suggestions that this changes, and their state."""
+        changed = self.acts.undo(event_id, by)
+        for pair, state in changed:
             self._doubts.answer(pair, state)
+        self._doubts.reconsider(self.acts.is_in_force)
+        return changed
 
     def point_person(self, pointer: PersonPointer) -> None:
         """Let a person count as another, or as one of its own again; touches the ideas that count differently then."""
@@ -261,10 +267,6 @@ class Board:
         self._count(link)
 
     def _relate(self, how: str, child: str, parent: str) -> None:
-        if how == "accepted":
-            for between in self.merges.between(child, parent):
-                self.merged_by_repair.pop(between, None)
-            return
         self.merges.join(child, parent) if how == "merged" else self.merges.cut(child)
         self._tallies.forget(_FAMILY + child)
         for idea in self.merges.below(child):

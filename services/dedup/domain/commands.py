@@ -8,6 +8,7 @@ from typing import Any
 from services.common import ids
 from services.common.events import DecisionType
 from services.dedup.domain.acts import UNDO
+from services.dedup.domain.doubts import Pair
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.following import votes_beside
 from services.dedup.domain.split import part_around
@@ -81,12 +82,16 @@ def _undo(draft: Draft) -> None:
 
 def _merge(draft: Draft) -> None:
     if _know_both(draft):
-        _point(draft, draft.event.idea_id or "", draft.event.other_idea_id or "")
+        _unite(draft, draft.event.idea_id or "", draft.event.other_idea_id or "")
 
 
-def _point(draft: Draft, idea: str, other: str) -> None:
-    """Point the root of *idea* at the root of *other*."""
-    child, parent = draft.board.root_of(idea), draft.board.root_of(other)
+def _unite(draft: Draft, idea: str, other: str, *, is_answer: bool = False) -> None:
+    """Point the root of *idea* at the root of *other*; what passes have joined on the way is what a human says from now on."""
+    board = draft.board
+    if is_answer or any(joined in board.merged_by_repair for joined in board.merges.between(idea, other)):
+        asked = _as_suggested(draft, idea, other) or (idea, other)
+        _say(draft, "accepted", idea_id=asked[0], other_idea_id=asked[1])
+    child, parent = board.root_of(idea), board.root_of(other)
     if child != parent:
         _say(draft, "merged", idea_id=child, other_idea_id=parent, root_id=parent)
 
@@ -166,9 +171,8 @@ def _rename(draft: Draft) -> None:
 
 def _accept(draft: Draft) -> None:
     pair = _suggestion(draft)
-    if pair is not None and draft.board.suggestions[pair] != "accepted":
-        _say(draft, "accepted", idea_id=pair[0], other_idea_id=pair[1])
-        _point(draft, *pair)
+    if pair is not None:
+        _unite(draft, *pair, is_answer=draft.board.suggestions[pair] != "accepted")
 
 
 def _dismiss(draft: Draft) -> None:
@@ -193,17 +197,19 @@ def _keep_whole(draft: Draft) -> None:
             _say(draft, "dismissed", idea_id=root)
 
 
-def _suggestion(draft: Draft) -> tuple[str, str] | None:
+def _suggestion(draft: Draft) -> Pair | None:
     """Return the suggested pair that the command means, in the direction in which it was suggested; refuse where there is none."""
-    event, suggestions = draft.event, draft.board.suggestions
     if not _know_both(draft):
         return None
-    one, other = event.idea_id or "", event.other_idea_id or ""
-    for pair in ((one, other), (other, one)):
-        if pair in suggestions:
-            return pair
-    refuse(draft, "no suggestion joins these two ideas; merge them instead")
-    return None
+    pair = _as_suggested(draft, draft.event.idea_id or "", draft.event.other_idea_id or "")
+    if pair is None:
+        refuse(draft, "no suggestion joins these two ideas; merge them instead")
+    return pair
+
+
+def _as_suggested(draft: Draft, one: str, other: str) -> Pair | None:
+    suggestions = draft.board.suggestions
+    return next((pair for pair in ((one, other), (other, one)) if pair in suggestions), None)
 
 
 def _know(draft: Draft, idea_id: str | None, field: str) -> bool:

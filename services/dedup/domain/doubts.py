@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from services.common.events import Decision
@@ -27,7 +27,9 @@ class Doubts:
         self.merged_by_hand: dict[str, None] = {}
         """Ideas whose pointers a human made: no split of what they hold together is proposed."""
         self.merged_by_repair: dict[str, None] = {}
-        """Ideas whose pointers a pass made, and no human confirmed: the next pass may remove them."""
+        """Ideas whose pointers a pass made, and no human confirms: the next pass may remove them."""
+        self._confirmed: dict[str, list[str]] = {}
+        """Ideas whose pointers a pass made: the events by which humans confirmed them."""
         self.splits: dict[str, tuple[str, ...]] = {}
         """Open proposals: of a root idea, the feedback that would leave it."""
         self.looked_at: dict[str, int] = {}
@@ -41,6 +43,21 @@ class Doubts:
             self._take_split(decision, idea_id, texts_of)
             return None
         return self._take_pair(decision, (decision.idea_id or "", decision.other_idea_id))
+
+    def confirm(self, event_id: str, ideas: Iterable[str]) -> None:
+        """Let those pointers of *ideas* that a pass made be what a human said by *event_id*: no pass removes them."""
+        for idea in ideas:
+            if idea in self.merged_by_repair or idea in self._confirmed:
+                self.merged_by_repair.pop(idea, None)
+                self._confirmed.setdefault(idea, []).append(event_id)
+
+    def reconsider(self, is_in_force: Callable[[str], bool]) -> None:
+        """Let passes remove again what no answer confirms that is still in force, after an undoing."""
+        for idea, events in self._confirmed.items():
+            if any(map(is_in_force, events)):
+                self.merged_by_repair.pop(idea, None)
+            else:
+                self.merged_by_repair[idea] = None
 
     def answer(self, pair: Pair, state: str) -> None:
         """Let the answer to a suggestion be *state*, after an undoing; what the board has learned from it, it keeps."""
@@ -76,7 +93,7 @@ class Doubts:
                 self.merged_by_repair[pair[0]] = None
             case "unmerged" if decision.method == "repair":
                 self.scores.pop(pair, None)
-                self.merged_by_repair.pop(pair[0], None)
+                self._part(pair[0])
             case "merged":
                 self.merged_by_hand[pair[0]] = None
                 self.kept_apart.pop(pair, None)
@@ -87,9 +104,13 @@ class Doubts:
                 is_same = decision.type == "accepted"
                 if decision.type == "unmerged":
                     self.merged_by_hand.pop(pair[0], None)
-                    self.merged_by_repair.pop(pair[0], None)
+                    self._part(pair[0])
                 if not is_same:
                     self.kept_apart[pair] = None
                 score = self.scores.pop(pair, None)
                 return None if score is None else (score, is_same)
         return None
+
+    def _part(self, idea: str) -> None:
+        self.merged_by_repair.pop(idea, None)
+        self._confirmed.pop(idea, None)

@@ -13,6 +13,7 @@ from services.common.events import BoardEvent, Decision, DecisionType
 from services.common.values import filler, maker, placer
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
+from services.dedup.domain.doubts import Pair
 from services.dedup.domain.entry import Entry, PersonPointer, Seen
 from services.dedup.domain.index import Units
 from services.dedup.domain.states import changed_ideas
@@ -128,10 +129,10 @@ class Draft:
         self._erased = person_id
         self.board.erase(person_id)
 
-    def undo(self, event_id: str) -> None:
-        """Establish that the command *event_id* counts no longer."""
+    def undo(self, event_id: str) -> list[tuple[Pair, str]]:
+        """Establish that the command *event_id* counts no longer; return what that says of suggestions, see ``Board.undo``."""
         self._undone = event_id
-        self.board.undo(event_id, self.event.event_id)
+        return self.board.undo(event_id, self.event.event_id)
 
     def finish(self) -> Entry:
         """Close the board's next entry and return it."""

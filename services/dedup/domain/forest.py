@@ -55,10 +55,11 @@ class Forest:
         siblings = self._children[self._parent.pop(child)]
         del siblings[child]
 
-    def between(self, one: str, other: str) -> set[str]:
-        """Return the ids by whose pointers *one* and *other* are of one tree; none where they are of two."""
+    def between(self, one: str, other: str) -> list[str]:
+        """Return the ids whose pointers hold *one* and *other* together, or will once the roots of their two trees are joined."""
         chain, others = list(self.chain(one)), list(self.chain(other))
-        return set(chain) ^ set(others) if chain[-1] == others[-1] else set()
+        both = {*chain} & {*others}
+        return [node for node in (*chain, *others) if node not in both]
 
     def edge_between(self, one: str, other: str) -> str | None:
         """Return the id whose pointer joins the side of *one* to the side of *other*; None where they are of two trees.

@@ -11,6 +11,9 @@ from services.dedup.domain.draft import Draft
 from services.dedup.domain.following import votes_beside
 from services.dedup.domain.texts import ERASED_TITLE
 
+_ANSWERED: dict[str, DecisionType] = {"open": "suggested", "accepted": "accepted", "dismissed": "dismissed"}
+"""What is said of a suggestion whose state is so again."""
+
 
 def undone_by(board: Board, event: BoardEvent) -> str | None:
     """Return the command in force on *board* that *event* undoes; None where it undoes nothing."""
@@ -22,7 +25,8 @@ def undone_by(board: Board, event: BoardEvent) -> str | None:
 
 def undo(draft: Draft, target: str) -> None:
     """Take the command *target*, which is in force, back."""
-    draft.undo(target)
+    for (idea, other), state in draft.undo(target):
+        _say(draft, _ANSWERED[state], target, idea_id=idea, other_idea_id=other)
     _unpoint(draft, target)
     _place(draft, target)
     _point(draft, target)
