@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import astuple
+from itertools import chain
 from pathlib import Path
 from typing import IO, TypeVar
 
@@ -22,6 +23,8 @@ _CACHE_KIB = 32 * 1024
 """Keys of ours are hashes, so that each insert goes to another page of an index: with SQLite's own 2 MiB most are read again each time."""
 _BUSY_MS = 5_000
 """How long a reader from outside may hold up what has to wait for it."""
+_PARAMETERS = 32_766
+"""Of one statement, at most: what SQLite is built with."""
 _LOG_BYTES = 4 * 1024 * 1024
 """Of the write-ahead log, from which on it is written back: as much as SQLite itself lets it grow."""
 
@@ -145,6 +148,21 @@ class Database:
         if self._connection is None:
             raise sqlite3.ProgrammingError(f"{self._path} is not open")
         return self._connection
+
+
+def insert_all(connection: sqlite3.Connection, table: str, rows: Sequence[Sequence[object]]) -> None:
+    """Insert whole *rows* into *table*, by as few statements as SQLite takes.
+
+    A statement runs without the interpreter's lock, and has to get it back behind each: with one a row, that is a wait a row wherever
+    another thread is at work meanwhile (``services.common.beside``).
+    """
+    if not rows:
+        return
+    width, most = len(rows[0]), _PARAMETERS // len(rows[0])
+    for start in range(0, len(rows), most):
+        part = rows[start : start + most]
+        values = ", ".join([f"({', '.join('?' * width)})"] * len(part))
+        connection.execute(f"INSERT INTO {table} VALUES {values}", list(chain.from_iterable(part))).close()  # noqa: S608 - placeholders
 
 
 _COMMON_SCHEMA = """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.common.errors import TransientError
-from services.common.sqlite import Database
+from services.common.sqlite import Database, insert_all
 
 
 async def test_what_a_write_returned_may_die_while_the_next_one_runs(tmp_path: Path) -> None:
@@ -107,3 +107,27 @@ async def test_a_store_that_could_not_write_its_log_back_closes_all_the_same(tmp
     await again.open()
     assert await again.read(lambda c: c.execute("SELECT count(*) FROM texts").fetchone()[0]) == 1
     await again.close()
+
+
+@pytest.mark.parametrize("count", [0, 1, 16_383, 16_384, 40_000])
+async def test_all_rows_go_in_however_many_statements_that_takes(count: int, tmp_path: Path) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS pairs (one INTEGER PRIMARY KEY, other TEXT)")
+    rows = [(number, f"'{number}") for number in range(count)]
+    await database.open()
+    try:
+        await database.write(lambda c: insert_all(c, "pairs", rows))
+        assert await database.read(lambda c: c.execute("SELECT one, other FROM pairs ORDER BY one").fetchall()) == rows
+    finally:
+        await database.close()
+
+
+async def test_of_rows_one_of_which_is_there_already_none_goes_in(tmp_path: Path) -> None:
+    database = Database(tmp_path / "some.db", "CREATE TABLE IF NOT EXISTS pairs (one INTEGER PRIMARY KEY, other TEXT)")
+    await database.open()
+    try:
+        await database.write(lambda c: insert_all(c, "pairs", [(39_999, "")]))
+        with pytest.raises(sqlite3.IntegrityError):
+            await database.write(lambda c: insert_all(c, "pairs", [(number, "") for number in range(40_000)]))
+        assert await database.read(lambda c: c.execute("SELECT count(*) FROM pairs").fetchone()) == (1,)
+    finally:
+        await database.close()

@@ -10,7 +10,7 @@ import orjson
 
 from services.common.clock import Micros
 from services.common.errors import Fenced
-from services.common.sqlite import Database
+from services.common.sqlite import Database, insert_all
 from services.segmenter.ports import BoardEntry, Change, Document, Entry, Stores
 
 Kind: TypeAlias = Literal["people", "accounts"]
@@ -197,7 +197,7 @@ class SqliteBoardLog:
         """Append *entries*, all of them or none."""
         rows = [(e.board, e.position, e.input_id, e.origin, e.operations, e.facts) for e in entries]
         try:
-            await self._database.write(lambda c: c.executemany("INSERT INTO board_log VALUES (?, ?, ?, ?, ?, ?)", rows))
+            await self._database.write(lambda c: insert_all(c, "board_log", rows))
         except sqlite3.IntegrityError as error:
             raise Fenced("a position or an input of a board's log is taken") from error
 

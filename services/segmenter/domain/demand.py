@@ -11,6 +11,7 @@ import orjson
 from services.common.events import IdeaDemand
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.definition import UNKNOWN
+from services.segmenter.domain.enrichment import segments_json
 from services.segmenter.domain.quotes import Quote, Rank
 from services.segmenter.domain.recency import DAY
 from services.segmenter.domain.requests import velocity
@@ -108,7 +109,10 @@ def _quotes(state: BoardState, tally: Tally, cells: Iterable[tuple[int, str, Cel
     speakers = _Speakers(state, tally)
     ranks: set[Rank | None] = {tally.total.best.first(tally.total.people, lambda rank: speakers[rank] is not None)}
     for place, segment, cell in cells:
-        ranks.add(cell.best.first(cell.people, partial(speakers.are_in, place, segment)))
+        likely = cell.best.likely(cell.people)
+        view = None if likely is None else speakers[likely]
+        is_best = view is not None and view.segments[place] == segment  # as mostly; `first` would be asked for each segment
+        ranks.add(likely if is_best else cell.best.first(cell.people, partial(speakers.are_in, place, segment)))
     for rank in sorted(rank for rank in ranks if rank is not None)[:_MOST_QUOTES]:
         said, view = state.mentions[rank[2]].quote, speakers[rank]
         assert isinstance(said, Quote), "it counts, so it is there"
@@ -119,7 +123,7 @@ def _quotes(state: BoardState, tally: Tally, cells: Iterable[tuple[int, str, Cel
             "source": said.source,
             "occurred_at": said.occurred_at,
             "account_id": view.account_id,
-            "segments": dict(zip(state.definition.names, view.segments, strict=True)),
+            "segments": orjson.Fragment(segments_json(state.definition.names, view.segments)),
         }
 
 

@@ -30,7 +30,7 @@ def memberships(state: BoardState, person_id: str, at: Micros) -> dict[str, Any]
     heard = account is not None and account.version > 0
     return {
         "primary_segment": view.segments[0],
-        "segments_json": _segments_json(state.definition.names, view.segments),
+        "segments_json": segments_json(state.definition.names, view.segments),
         "definition_version": card.definition if card.known else state.definition.version,
         "evaluated_at": at,
         "account_id": None if account is None else account.account_id,
@@ -41,7 +41,8 @@ def memberships(state: BoardState, person_id: str, at: Micros) -> dict[str, Any]
 
 
 @lru_cache(maxsize=4096)
-def _segments_json(names: tuple[str, ...], segments: tuple[str, ...]) -> str:
+def segments_json(names: tuple[str, ...], segments: tuple[str, ...]) -> str:
+    """Return the JSON of *segments* by the *names* of their schemes."""
     return orjson.dumps(dict(zip(names, segments, strict=True))).decode()
 
 

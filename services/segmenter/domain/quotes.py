@@ -74,18 +74,26 @@ class Best:
         else:
             heappush(self._late, rank)
 
+    def likely(self, counted: int) -> Rank | None:
+        """Return the best of all, which mostly counts; None where nothing is there, or so much that ``first`` has to look through it."""
+        return None if self._is_crowded(counted) else self._top()
+
     def first(self, counted: int, counts: Callable[[Rank], bool]) -> Rank | None:
         """Return the best that counts, of at most *counted* that do; None where none does."""
-        if len(self._stack) + len(self._late) > 2 * counted + _SPARE:
+        if self._is_crowded(counted):
             self._stack = sorted((kept for kept in {*self._stack, *self._late} if counts(kept)), reverse=True)
             self._late = []
-        while self._stack or self._late:
-            is_late = not self._stack or (bool(self._late) and self._late[0] < self._stack[-1])
-            best = self._late[0] if is_late else self._stack[-1]
-            if counts(best):
-                return best
-            if is_late:
-                heappop(self._late)
-            else:
+        while (best := self._top()) is not None and not counts(best):
+            if self._stack and best is self._stack[-1]:
                 self._stack.pop()
-        return None
+            else:
+                heappop(self._late)
+        return best
+
+    def _is_crowded(self, counted: int) -> bool:
+        return len(self._stack) + len(self._late) > 2 * counted + _SPARE
+
+    def _top(self) -> Rank | None:
+        if self._late and (not self._stack or self._late[0] < self._stack[-1]):
+            return self._late[0]
+        return self._stack[-1] if self._stack else None

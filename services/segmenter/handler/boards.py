@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import orjson
 
+from services.common.beside import beside
 from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback, SegmenterWork
 from services.common.ids import board_key
@@ -32,6 +33,9 @@ _POINTERS = 16
 
 _Entries: TypeAlias = dict[tuple[str, str], BoardEntry]
 """What a batch led to and is not stored yet, by board and input id."""
+
+_Told: TypeAlias = Outcome | Decided
+"""What becomes of an input: what was decided is made records while it is stored."""
 
 _ChangedIdeas: TypeAlias = dict[tuple[str, str], int]
 """By board and idea the place, in the batch, of the last input that changed the idea's demand."""
@@ -136,17 +140,23 @@ class Boards:
                 self._states[board] = await self._load(board)
             await said.load(name for given in inputs if self._states[given.board].is_recalled and (name := given.feedback_id) is not None)
             hand = _Hand(await self._cards(inputs), await self._seen(inputs), said, recalls)
-            outcomes = [await self._one(given, place, hand) for place, given in enumerate(inputs)]
+            told = [await self._one(given, place, hand) for place, given in enumerate(inputs)]
             if hand.entries:
-                await self._log.append(list(hand.entries.values()))
+                outcomes = await beside(self._log.append(list(hand.entries.values())), lambda: self._outcomes(inputs, hand, told))
+            else:
+                outcomes = self._outcomes(inputs, hand, told)
             await self._erase(inputs)
-            if not recalls:
-                self._tell_demands(inputs, hand.changed, outcomes)
             states = [self._states[board] for board in {given.board for given in inputs}]
             await said.drop(lambda name: max((m.enrichment_version for state in states if (m := state.mentions.get(name))), default=0))
         except BaseException:
             self.forget()  # what was decided is in these states already, and may not be in the log
             raise
+        return outcomes
+
+    def _outcomes(self, inputs: Sequence[_Input], hand: _Hand, told: Iterable[_Told]) -> list[Outcome]:
+        outcomes = [self._publisher.emit(one.facts) if isinstance(one, Decided) else one for one in told]
+        if not hand.recalls:
+            self._tell_demands(inputs, hand.changed, outcomes)
         return outcomes
 
     def _tell_demands(self, inputs: Sequence[_Input], changed: _ChangedIdeas, outcomes: list[Outcome]) -> None:
@@ -161,7 +171,7 @@ class Boards:
             assert isinstance(outcome, Emit), "whoever changes a demand is not dropped"
             outcomes[place] = Emit((*outcome.outputs, *outputs))
 
-    async def _one(self, given: _Input, place: int, hand: _Hand) -> Outcome:
+    async def _one(self, given: _Input, place: int, hand: _Hand) -> _Told:
         key = (given.board, given.input_id)
         known = hand.seen.get(key) or hand.entries.get(key)
         if known is None:
@@ -171,7 +181,10 @@ class Boards:
             return outcome
         erasure = replace(given, input_id=given.erasure_id)
         known = hand.seen.get((given.board, erasure.input_id)) or hand.entries.get((given.board, erasure.input_id))
-        return _both(outcome, await self._news(erasure, place, hand) if known is None else self._again(erasure, place, hand, known))
+        if known is not None:
+            return _both(outcome, self._again(erasure, place, hand, known))
+        news = await self._news(erasure, place, hand)
+        return _both(outcome, self._publisher.emit(news.facts) if isinstance(news, Decided) else news)
 
     def _again(self, given: _Input, place: int, hand: _Hand, known: BoardEntry) -> Outcome:
         outcome = self._publisher.again(given.origin, known.origin, known.facts)
@@ -179,7 +192,7 @@ class Boards:
             hand.changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
         return outcome
 
-    async def _news(self, given: _Input, place: int, hand: _Hand) -> Outcome:
+    async def _news(self, given: _Input, place: int, hand: _Hand) -> _Told:
         if given.card is not None and not self._is_news(given, given.card):
             return Drop("stale")
         if hand.recalls and self._is_left(given, hand.said):
@@ -190,7 +203,7 @@ class Boards:
         for fact in decided.facts:
             if isinstance(fact, Changed):
                 hand.changed[given.board, fact.idea_id] = place
-        return self._publisher.emit(decided.facts)
+        return decided
 
     def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
         """Tell whether an input comes after the last one of its board of which something was said."""
