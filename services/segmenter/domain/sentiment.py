@@ -17,6 +17,7 @@ _LEAST_SHARE = 0.15
 _LEAST_WORDS = 2
 _REMEMBERED = 64
 """Characters: what is longer is no word that comes again, and would only fill memory."""
+_MOST_TOKENS = 16_384
 _BEFORE, _BEHIND = 3, 3
 """So many words before a word of the lexicon, and behind its beginning, decide what it counts."""
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
@@ -43,7 +44,7 @@ _FOREIGN = frozenset(_FOREIGN_TEXT.split()) - _ENGLISH
 def sentiment(text: str, language: str | None) -> float | None:
     """Return how *text* sounds, -1 (against) to 1 (in favour); None where it is not English, as far as *language* or its words tell."""
     shown = text[:_READ].strip()
-    tokens = [_token(word) if len(word) <= _REMEMBERED else _token.__wrapped__(word) for word in shown.split()]
+    tokens = [*map(_TOKENS.__getitem__, shown.split())]
     if not tokens:
         return None
     said = _Said(*zip(*tokens, strict=True))
@@ -76,7 +77,21 @@ _Token: TypeAlias = tuple[str, str, bool, bool, int, int, int]
 """What ``_Said`` has of one piece."""
 
 
-@lru_cache(maxsize=16_384)
+class _Tokens(dict[str, _Token]):
+    """What there is of each word, those of ordinary length remembered: looked up for every word of every text."""
+
+    def __missing__(self, word: str) -> _Token:
+        found = _token(word)
+        if len(word) <= _REMEMBERED:
+            if len(self) == _MOST_TOKENS:
+                self.clear()
+            self[word] = found
+        return found
+
+
+_TOKENS = _Tokens()
+
+
 def _token(word: str) -> _Token:
     analyser = _analyser()
     shown = analyser.shown(word)
