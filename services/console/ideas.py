@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from services.common.codec import Codec
@@ -56,6 +57,8 @@ class BoardView:
     demand: Mapping[str, IdeaDemand]
     decisions: list[Decision]
     """In the board's order."""
+    elsewhere: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How many ideas there are on other boards, by workspace and board."""
 
     @classmethod
     def of(cls, codec: Codec, records: Mapping[str, list[Record]], workspace: str, board: str) -> BoardView:
@@ -68,7 +71,15 @@ class BoardView:
             {key: idea for key, idea in ideas.items() if (idea.workspace, idea.board) == place},
             {key: idea for key, idea in demand.items() if (idea.workspace, idea.board) == place},
             [decision for decision in decisions if (decision.workspace, decision.board) == place],
+            Counter(there for idea in ideas.values() if (there := (idea.workspace, idea.board)) != place),
         )
+
+    def lacks(self, workspace: str, board: str) -> str | None:
+        """Return, where the board has no ideas, which ones have; None where it has some."""
+        if self.ideas:
+            return None
+        others = [f"{there}/{name} ({count})" for (there, name), count in sorted(self.elsewhere.items())]
+        return f"{workspace}/{board} has no ideas; " + (f"there are some on {', '.join(others)}" if others else "nor has any other board")
 
     def ranked(self) -> list[str]:
         """Return the roots that somebody asks for, most people first, then most mentions."""

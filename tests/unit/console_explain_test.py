@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 
+from services.common.codec import Codec
 from services.common.events import Decision
+from services.common.records import Record
+from services.common.registry import open_schemas
 from services.console.failures import CommandFailed
 from services.console.ideas import BoardView, Explanation
 from services.dedup.domain import calibration
 from services.dedup.offline import cluster_events
-from tests.fakes_dedup import FakeEncoder, command, event_name, idea_name, submitted
+from tests.fakes_dedup import BOARDS, WORKSPACE, FakeEncoder, command, event_name, idea_name, submitted
 
 
 @pytest.fixture
@@ -104,3 +107,17 @@ def test_what_the_last_pass_suggests_is_listed_first_as_it_ranked_it() -> None:
     listed = BoardView({}, {}, made).open_suggestions()
 
     assert [decision.idea_id for decision in listed] == ["idea-3", "idea-4", "idea-1", "idea-2"]
+
+
+def test_a_board_without_ideas_says_where_there_are_some() -> None:
+    events = [submitted(1, "dark mode please"), submitted(2, "export to pdf")]
+    codec = Codec(open_schemas(None))
+    ideas = [codec.output(idea) for idea in cluster_events(events, encoder=FakeEncoder()).ideas]
+    records = [Record("ideas", 0, place, 0, idea.key, idea.value) for place, idea in enumerate(ideas)]
+    topics = {"ideas": records, "ideas.demand": [], "board.decisions": []}
+
+    assert BoardView.of(codec, topics, WORKSPACE, BOARDS[0]).lacks(WORKSPACE, BOARDS[0]) is None
+    told = BoardView.of(codec, topics, WORKSPACE, "nowhere").lacks(WORKSPACE, "nowhere")
+    assert told == f"{WORKSPACE}/nowhere has no ideas; there are some on {WORKSPACE}/{BOARDS[0]} (2)"
+    nothing = BoardView.of(codec, {**topics, "ideas": []}, WORKSPACE, "nowhere").lacks(WORKSPACE, "nowhere")
+    assert nothing == f"{WORKSPACE}/nowhere has no ideas; nor has any other board"

@@ -38,7 +38,7 @@ def top(
     if as_json:
         print_json([view.summary(idea) for idea in ranked])
         return
-    console().print(ideas_table(view, f"Ideas of {workspace}/{board}", limit))
+    console().print(view.lacks(workspace, board) or ideas_table(view, f"Ideas of {workspace}/{board}", limit))
 
 
 def ideas_table(view: BoardView, title: str, limit: int) -> Any:
@@ -254,6 +254,9 @@ def suggestions(workspace: Workspace = "lumora", board: Board = "product", boots
     found = view.open_suggestions()
     if as_json:
         print_json([decision_as_json(decision) for decision in found])
+        return
+    if (lacking := view.lacks(workspace, board)) is not None:
+        console().print(lacking)
         return
     rows = [
         (
