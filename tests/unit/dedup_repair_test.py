@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.common.events import Decision
+from services.common.events import BoardEvent, Decision
 from services.dedup.domain import families, neighbours
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.decide import decide
+from services.dedup.domain.entry import Entry, read_entry
 from services.dedup.domain.index import SCALE, Units, in_units
 from services.dedup.domain.linkage import Linkage
 from services.dedup.domain.policy import Policy
 from services.dedup.domain.repair import repair_of
 from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE, FakeEncoder, command, idea_name, submitted
+from tests.unit.dedup_lossless_test import picture
+from tests.unit.dedup_undo_test import words
 
 _SEEDS = st.integers(0, 10_000)
 
@@ -93,11 +98,15 @@ def _families(clusters: dict[int, list[int]], bonds: list[int]) -> dict[int, lis
     return {place: sorted(family) for place, family in families.items()}
 
 
+_EIGHT = [f"{topic} please today now again{end}" for topic in ("dark mode", "pdf export") for end in ("", " soon", " quick", " fast")]
+
+
 class _Room:
     """A board at a threshold of its own, whose passes come when they are asked for."""
 
     def __init__(self) -> None:
         self.board = Board(WORKSPACE, BOARDS[0], DIMENSIONS)
+        self.log: list[Entry] = []
         self.board.calibration.next_at = 10_000
         self.at(0.99)
         self._place = 0
@@ -109,7 +118,7 @@ class _Room:
     def say(self, *texts: str) -> list[Decision]:
         return [made for text in texts for made in self._decide(submitted(self._next(), text, person=f"p{self._place}"))]
 
-    def order(self, name: str, **fields: str) -> list[Decision]:
+    def order(self, name: str, **fields: Any) -> list[Decision]:
         return self._decide(command(self._next(), name, **fields))
 
     def look_over(self, text: str, monkeypatch: pytest.MonkeyPatch, threshold: float) -> list[tuple[str, str | None, str | None]]:
@@ -123,8 +132,9 @@ class _Room:
         self._place += 1
         return self._place
 
-    def _decide(self, event: object) -> list[Decision]:
-        return list(decide(self.board, event, f"o/0/{self._place}", lambda text: FakeEncoder().encode([text])[0]).decisions)  # type: ignore[arg-type]
+    def _decide(self, event: BoardEvent) -> list[Decision]:
+        self.log.append(decide(self.board, event, f"o/0/{self._place}", lambda text: FakeEncoder().encode([text])[0]))
+        return list(self.log[-1].decisions)
 
 
 def test_a_pass_takes_back_the_pointer_of_an_earlier_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,9 +208,7 @@ _HANDS = st.lists(st.tuples(st.sampled_from(("merge", "accept", "pass", "pass"))
 def test_what_a_human_took_for_one_is_one_after_whatever_passes(steps: list[tuple[str, int, int]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
         room = _Room()
-        room.say(
-            *(f"{topic} please today now again{end}" for topic in ("dark mode", "pdf export") for end in ("", " soon", " quick", " fast"))
-        )
+        room.say(*_EIGHT)
         wished: list[tuple[str, str]] = []
         for kind, one, other in steps:
             pair = idea_name(one), idea_name(other)
@@ -212,6 +220,36 @@ def test_what_a_human_took_for_one_is_one_after_whatever_passes(steps: list[tupl
                 assert "refused" not in {made.type for made in room.order(kind, idea_id=pair[0], other_idea_id=pair[1])}
                 wished.append(pair)
             assert [pair for pair in wished if len({*map(room.board.root_of, pair)}) > 1] == []
+
+
+_KINDS = ("merge", "unmerge", "accept", "dismiss", "undo", "undo", "pass", "pass")
+_ACTS = st.lists(st.tuples(st.sampled_from(_KINDS), st.integers(1, 8), st.integers(1, 8)), max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps=_ACTS)
+def test_a_folded_board_goes_on_as_the_one_that_decided(steps: list[tuple[str, int, int]]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        room = _Room()
+        room.say(*_EIGHT)
+        done: list[str] = []
+        for kind, one, other in steps:
+            if kind == "pass":
+                room.look_over(f"logo {one}", patch, (0.5, 0.7, 0.8, 0.99)[other % 4])
+            elif kind == "undo":
+                room.order(kind, idea_id=idea_name(one), undone_event_id=done[(8 * one + other) % len(done)] if done else None)
+            else:
+                room.order(kind, idea_id=idea_name(one), other_idea_id=idea_name(other))
+            if kind != "pass" and room.log[-1].decisions:
+                done.append(room.log[-1].event_id)
+        folded = _Room().board
+        for entry in room.log:
+            folded.fold(read_entry(entry.board, entry.position, entry.body(), entry.vector))
+
+        assert (picture(folded), words(folded)) == (picture(room.board), words(room.board))
+        for threshold in (0.99, 0.7):
+            found = repair_of(room.board, threshold, 0.5)
+            assert repair_of(folded, threshold, 0.5) == found
 
 
 def test_an_owner_who_wants_no_merges_keeps_those_that_were_made(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ from services.dedup.domain.entry import read_entry
 from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE
 from tests.unit.dedup_lossless_test import STEPS, Table, picture
 
+_Words = dict[str, Any]
+
 LAW = settings(max_examples=40, deadline=None)
 _Step = tuple[str, int, int]
 
@@ -29,18 +31,24 @@ def _undo(table: Table, event_id: str) -> tuple[Decision, ...]:
     return said
 
 
+def words(board: Board) -> _Words:
+    """Return what humans have said of pairs, as far as passes and questions go by it."""
+    loose, mine = set(board.merged_by_repair), set(board.merged_by_hand)
+    return {"apart": set(board.kept_apart), "by hand": mine, "by passes": loose, "suggestions": dict(board.suggestions)}
+
+
 @LAW
 @given(steps=STEPS, order=st.randoms(use_true_random=False))
 def test_undoing_in_any_order_restores_all(steps: Sequence[_Step], order: Any) -> None:
     table = Table()
-    before, titles = picture(table.board), table.titles()
+    before, titles, said = picture(table.board), table.titles(), words(table.board)
     done = [event for step in steps if (event := _commanded(table.act(*step))) is not None]
     order.shuffle(done)
 
     for event in done:
         _undo(table, event)
 
-    assert picture(table.board) == before
+    assert (picture(table.board), words(table.board)) == (before, said)
     assert {name: title for name, title in table.titles().items() if name in titles} == titles
 
 
@@ -48,7 +56,7 @@ def test_undoing_in_any_order_restores_all(steps: Sequence[_Step], order: Any) -
 @given(steps=STEPS, choices=st.lists(st.tuples(st.booleans(), st.integers(0, 40)), max_size=12), order=st.randoms(use_true_random=False))
 def test_commands_and_undoings_in_any_order_restore_all(steps: Sequence[_Step], choices: Sequence[tuple[bool, int]], order: Any) -> None:
     table = Table()
-    before = picture(table.board)
+    before = picture(table.board), words(table.board)
     waiting, done = list(steps), list[str]()
     for is_undo, place in choices:
         if is_undo and done:
@@ -60,7 +68,7 @@ def test_commands_and_undoings_in_any_order_restore_all(steps: Sequence[_Step], 
     for event in done:
         _undo(table, event)
 
-    assert picture(table.board) == before
+    assert (picture(table.board), words(table.board)) == before
 
 
 @LAW
@@ -78,7 +86,7 @@ def test_which_order_makes_no_difference(steps: Sequence[_Step], order: Any, sha
     for event in shuffled:
         _undo(other, event)
 
-    assert (picture(one.board), one.titles()) == (picture(other.board), other.titles())
+    assert (picture(one.board), one.titles(), words(one.board)) == (picture(other.board), other.titles(), words(other.board))
 
 
 @LAW
@@ -88,7 +96,7 @@ def test_an_undoing_can_be_undone_and_repeats_change_nothing(steps: Sequence[_St
     done = [event for step in steps if (event := _commanded(table.act(*step))) is not None]
     if not done:
         return
-    before, suggestions = picture(table.board), dict(table.board.suggestions)
+    before, said = picture(table.board), words(table.board)
     event = done[place % len(done)]
     undoing = table.log[-1].event_id if _undo(table, event) else None
     without = picture(table.board)
@@ -97,7 +105,7 @@ def test_an_undoing_can_be_undone_and_repeats_change_nothing(steps: Sequence[_St
     assert without == picture(table.board)
     if undoing is not None:
         _undo(table, undoing)
-        assert (before, suggestions) == (picture(table.board), table.board.suggestions)
+        assert (before, said) == (picture(table.board), words(table.board))
 
 
 @LAW
@@ -113,10 +121,10 @@ def test_a_folded_board_knows_what_was_undone(steps: Sequence[_Step], order: Any
         folded.fold(read_entry(entry.board, entry.position, entry.body(), entry.vector))
     live, table.board = table.board, folded
 
-    assert picture(live) == picture(folded)
+    assert (picture(live), words(live)) == (picture(folded), words(folded))
     for event in done[1::2]:
         _undo(table, event)
-    assert picture(table.board) == picture(Table().board)
+    assert (picture(table.board), words(table.board)) == (picture(Table().board), words(Table().board))
 
 
 def test_what_never_did_anything_here_cannot_be_undone() -> None:

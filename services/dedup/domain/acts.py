@@ -14,11 +14,9 @@ from typing import TypeAlias, TypeVar
 from services.common.events import Decision
 from services.dedup.domain.doubts import Pair
 from services.dedup.domain.ideas import IdeaState
+from services.dedup.domain.methods import UNDO
 
 T = TypeVar("T")
-
-UNDO = "undo"
-"""The method of decisions that take others back."""
 
 _Title: TypeAlias = tuple[str, str | None]
 """A title, and the person whose words it is."""

@@ -9,7 +9,7 @@ import numpy as np
 from services.common.clock import Micros
 from services.common.events import BoardEvent, Decision
 from services.common.ids import board_key, decision_ids, idea_ids
-from services.dedup.domain.acts import UNDO, Acts
+from services.dedup.domain.acts import Acts
 from services.dedup.domain.calibration import Calibration
 from services.dedup.domain.doubts import Doubts, Pair
 from services.dedup.domain.entry import Entry, PersonPointer
@@ -18,9 +18,9 @@ from services.dedup.domain.holding import Holding
 from services.dedup.domain.ideas import IdeaState, Link, Standing, Tallies, Tally
 from services.dedup.domain.index import Units, in_units
 from services.dedup.domain.links import Links
+from services.dedup.domain.methods import UNDO, VOTE
 from services.dedup.domain.policy import BALANCED, Bands, Policy
 from services.dedup.domain.portrait import kept, portrait
-from services.dedup.domain.texts import VOTE
 from services.dedup.domain.votes import Vote, Votes
 
 _FAMILY = "family of "
@@ -44,7 +44,7 @@ class Board:
         self.merges, self.persons = Forest(), Forest()
         self.links = Links()
         self.acts, self.calibration, self.votes = Acts(), Calibration(), Votes()
-        self._doubts = doubts = Doubts()
+        self._doubts = doubts = Doubts(self.acts.is_in_force)
         self.suggestions, self.scores, self.kept_apart, self.fresh = doubts.suggestions, doubts.scores, doubts.kept_apart, doubts.fresh
         self.splits, self.looked_at = doubts.splits, doubts.looked_at
         self.merged_by_hand, self.merged_by_repair = doubts.merged_by_hand, doubts.merged_by_repair
@@ -171,7 +171,8 @@ class Board:
             case "moved" | "split":
                 self._move(decision.feedback_id or "", idea_id)
             case "accepted" if decision.method != UNDO:
-                self._doubts.confirm(decision.event_id, self.merges.between(idea_id, decision.other_idea_id or idea_id))
+                between = self.merges.between(idea_id, decision.other_idea_id or idea_id)
+                self._doubts.confirm(decision.event_id, [(idea, self.merges.parent(idea) or "") for idea in between])
             case "merged" | "unmerged":
                 self._relate(decision.type, idea_id, decision.other_idea_id or "")
             case "renamed":
@@ -205,9 +206,7 @@ class Board:
     def undo(self, event_id: str, by: str) -> list[tuple[Pair, str]]:
         """Let the event *by* undo the command *event_id*, which is in force; return the suggestions that this changes, and their state."""
         changed = self.acts.undo(event_id, by)
-        for pair, state in changed:
-            self._doubts.answer(pair, state)
-        self._doubts.reconsider(self.acts.is_in_force)
+        self._doubts.reconsider(changed)
         return changed
 
     def point_person(self, pointer: PersonPointer) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from services.common import ids
 from services.common.events import DecisionType
-from services.dedup.domain.acts import UNDO
 from services.dedup.domain.doubts import Pair
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.following import votes_beside
+from services.dedup.domain.methods import UNDO
 from services.dedup.domain.split import part_around
 from services.dedup.domain.texts import ERASED_TITLE, title_of
 from services.dedup.domain.undoing import undo, undone_by

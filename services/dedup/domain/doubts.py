@@ -6,15 +6,21 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from services.common.events import Decision
+from services.dedup.domain.methods import UNDO
 from services.dedup.domain.proposals import leaving
 
 Pair: TypeAlias = tuple[str, str]
 
 
 class Doubts:
-    """Pairs of ideas that may be one, and ideas that may be two."""
+    """Pairs of ideas that may be one, and ideas that may be two.
 
-    def __init__(self) -> None:
+    What humans say of pairs holds as long as the command is in force by which they said it; undoing says nothing of its own.
+    """
+
+    def __init__(self, is_in_force: Callable[[str], bool]) -> None:
+        """*is_in_force* tells whether a command, by its event, was not undone."""
+        self._is_in_force = is_in_force
         self.suggestions: dict[Pair, str] = {}
         """Pairs in the direction in which they would be merged: ``open``, ``accepted`` or ``dismissed``."""
         self.scores: dict[Pair, float] = {}
@@ -24,12 +30,18 @@ class Doubts:
         self._pass = ""
         self.kept_apart: dict[Pair, None] = {}
         """Pairs that a human dismissed, unmerged or split: no repair merges them."""
+        self._said: dict[Pair, list[tuple[str, bool]]] = {}
+        """By pair what humans said of it, one after another: the event, and whether they kept it apart."""
         self.merged_by_hand: dict[str, None] = {}
         """Ideas whose pointers a human made: no split of what they hold together is proposed."""
         self.merged_by_repair: dict[str, None] = {}
         """Ideas whose pointers a pass made, and no human confirms: the next pass may remove them."""
-        self._confirmed: dict[str, list[str]] = {}
-        """Ideas whose pointers a pass made: the events by which humans confirmed them."""
+        self._by_passes: dict[str, str] = {}
+        """Ideas whose pointers a pass made, confirmed or not, and what they point at."""
+        self._makers: dict[Pair, bool] = {}
+        """Whether a pass made a pointer, a human else; undoing makes it for whoever did."""
+        self._confirmed: dict[Pair, list[str]] = {}
+        """By pointer the events by which humans confirmed it."""
         self.splits: dict[str, tuple[str, ...]] = {}
         """Open proposals: of a root idea, the feedback that would leave it."""
         self.looked_at: dict[str, int] = {}
@@ -44,28 +56,26 @@ class Doubts:
             return None
         return self._take_pair(decision, (decision.idea_id or "", decision.other_idea_id))
 
-    def confirm(self, event_id: str, ideas: Iterable[str]) -> None:
-        """Let those pointers of *ideas* that a pass made be what a human said by *event_id*: no pass removes them."""
-        for idea in ideas:
-            if idea in self.merged_by_repair or idea in self._confirmed:
-                self.merged_by_repair.pop(idea, None)
-                self._confirmed.setdefault(idea, []).append(event_id)
+    def confirm(self, event_id: str, pointers: Iterable[Pair]) -> None:
+        """Let those of *pointers* that a pass made be what a human said by *event_id*: no pass removes them."""
+        for pointer in pointers:
+            if self._by_passes.get(pointer[0]) == pointer[1]:
+                self.merged_by_repair.pop(pointer[0], None)
+                self._confirmed.setdefault(pointer, []).append(event_id)
 
-    def reconsider(self, is_in_force: Callable[[str], bool]) -> None:
-        """Let passes remove again what no answer confirms that is still in force, after an undoing."""
-        for idea, events in self._confirmed.items():
-            if any(map(is_in_force, events)):
-                self.merged_by_repair.pop(idea, None)
+    def reconsider(self, answers: Iterable[tuple[Pair, str]]) -> None:
+        """Let hold what humans said by commands that are in force, after an undoing that changed *answers* to suggestions.
+
+        What the board has learned from them, it keeps.
+        """
+        self.suggestions.update(answers)
+        for pair, said in self._said.items():
+            if next((is_apart for event, is_apart in reversed(said) if self._is_in_force(event)), False):
+                self.kept_apart[pair] = None
             else:
-                self.merged_by_repair[idea] = None
-
-    def answer(self, pair: Pair, state: str) -> None:
-        """Let the answer to a suggestion be *state*, after an undoing; what the board has learned from it, it keeps."""
-        self.suggestions[pair] = state
-        if state == "dismissed":
-            self.kept_apart[pair] = None
-        else:
-            self.kept_apart.pop(pair, None)
+                self.kept_apart.pop(pair, None)
+        for pointer in self._by_passes.items():
+            self._let_loose(pointer)
 
     def _take_split(self, decision: Decision, idea_id: str, texts_of: Callable[[str], int]) -> None:
         if decision.type == "suggested":
@@ -83,34 +93,60 @@ class Doubts:
             self.fresh[pair] = None
 
     def _take_pair(self, decision: Decision, pair: Pair) -> tuple[float, bool] | None:
-        if decision.type in ("accepted", "dismissed"):
-            self.suggestions[pair] = decision.type
+        is_human = decision.method not in ("repair", UNDO)
         match decision.type:
             case "suggested":
                 self._take_suggestion(pair, decision)
-            case "merged" if decision.method == "repair":
-                self.scores[pair] = decision.score or 0.0
-                self.merged_by_repair[pair[0]] = None
-            case "unmerged" if decision.method == "repair":
-                self.scores.pop(pair, None)
-                self._part(pair[0])
             case "merged":
-                self.merged_by_hand[pair[0]] = None
-                self.kept_apart.pop(pair, None)
-                self.kept_apart.pop(pair[::-1], None)
-            case "split":
-                self.kept_apart[pair] = None
-            case "accepted" | "dismissed" | "unmerged":
-                is_same = decision.type == "accepted"
-                if decision.type == "unmerged":
-                    self.merged_by_hand.pop(pair[0], None)
-                    self._part(pair[0])
-                if not is_same:
-                    self.kept_apart[pair] = None
-                score = self.scores.pop(pair, None)
-                return None if score is None else (score, is_same)
+                self._point(pair, decision)
+                if is_human:
+                    self._say(decision.event_id, pair, is_apart=False)
+            case "unmerged":
+                self._part(pair, is_pass=decision.method == "repair")
+                return self._answered(decision.event_id, pair, is_same=False) if is_human else None
+            case "split" if is_human:
+                self._say(decision.event_id, pair, is_apart=True)
+            case "accepted" | "dismissed":
+                self.suggestions[pair] = decision.type
+                return self._answered(decision.event_id, pair, is_same=decision.type == "accepted")
         return None
 
-    def _part(self, idea: str) -> None:
-        self.merged_by_repair.pop(idea, None)
-        self._confirmed.pop(idea, None)
+    def _answered(self, event_id: str, pair: Pair, *, is_same: bool) -> tuple[float, bool] | None:
+        self._say(event_id, pair, is_apart=not is_same)
+        score = self.scores.pop(pair, None)
+        return None if score is None else (score, is_same)
+
+    def _say(self, event_id: str, pair: Pair, *, is_apart: bool) -> None:
+        """Keep what a human said of a pair; that it is one holds in both directions."""
+        for of in (pair,) if is_apart else (pair, pair[::-1]):
+            said = self._said.setdefault(of, [])
+            if said[-1:] != [(event_id, is_apart)]:  # a split says so of each text
+                said.append((event_id, is_apart))
+            self.kept_apart.pop(of, None)
+        if is_apart:
+            self.kept_apart[pair] = None
+
+    def _point(self, pointer: Pair, decision: Decision) -> None:
+        if decision.method != UNDO:
+            self._makers[pointer] = decision.method == "repair"
+        if decision.method == "repair":
+            self.scores[pointer] = decision.score or 0.0
+        if self._makers.get(pointer, False):
+            self._by_passes[pointer[0]] = pointer[1]
+            self._let_loose(pointer)
+        else:
+            self.merged_by_hand[pointer[0]] = None
+
+    def _part(self, pointer: Pair, *, is_pass: bool) -> None:
+        if is_pass:
+            self.scores.pop(pointer, None)
+        self.merged_by_hand.pop(pointer[0], None)
+        self.merged_by_repair.pop(pointer[0], None)
+        self._by_passes.pop(pointer[0], None)
+
+    def _let_loose(self, pointer: Pair) -> None:
+        """Let passes remove a pointer of theirs, unless a human confirms it."""
+        if any(map(self._is_in_force, self._confirmed.get(pointer, ()))):
+            self.merged_by_repair.pop(pointer[0], None)
+        else:
+            self.merged_by_repair[pointer[0]] = None

@@ -12,13 +12,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.common.events import BoardEvent, Decision, Idea
-from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.entry import Entry
 from services.dedup.domain.ideas import IdeaState
+from services.dedup.domain.methods import UNDO, VOTE
 from services.dedup.domain.portrait import quote_of, words_of
-from services.dedup.domain.texts import ERASED_TITLE, VOTE, text_key, title_of
+from services.dedup.domain.texts import ERASED_TITLE, text_key, title_of
 
 _METHOD = "erasure"
 

@@ -17,16 +17,16 @@ import numpy as np
 from services.common import ids
 from services.common.clock import Micros
 from services.common.events import BoardEvent, Decision
-from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.calibration import Census
 from services.dedup.domain.decide import Vector, VectorOf, decide
 from services.dedup.domain.entry import Entry, Seen
 from services.dedup.domain.erasing import erased_by
 from services.dedup.domain.index import SCALE, Units, in_units
+from services.dedup.domain.methods import UNDO, VOTE
 from services.dedup.domain.sample import take_census
 from services.dedup.domain.states import changed_ideas
-from services.dedup.domain.texts import VOTE, text_key
+from services.dedup.domain.texts import text_key
 from services.dedup.domain.undoing import undone_by
 from services.dedup.domain.votes import Vote, feedback_of, vote_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.ideas import Link
-from services.dedup.domain.texts import VOTE
+from services.dedup.domain.methods import VOTE
 from services.dedup.domain.votes import Vote, vote_of
 
 _SHOWN = '[{"idea":"%s","score":1.0,"member":1.0,"nearest":"%s","parent":"%s"}]'

@@ -85,9 +85,8 @@ class _Pass:
 
     def _cuts(self, place_of: Mapping[str, int], cluster_of: Mapping[int, int]) -> Iterator[Pair]:
         bonds = self._linkage.bonds
-        for child in list(self._board.merged_by_repair):
-            parent = self._board.merges.parent(child) or ""
-            if child in place_of and parent in place_of:
+        for child, parent in self._board.merges.pointers():
+            if child in self._board.merged_by_repair and child in place_of and parent in place_of:
                 one, other = cluster_of[place_of[child]], cluster_of[place_of[parent]]
                 if bonds[one] != bonds[other]:
                     yield self._pair(child, parent, self._linkage.mean_cosine(one, other), one, other)

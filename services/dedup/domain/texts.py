@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 from functools import lru_cache
 
-VOTE = "vote"
-"""The method of decisions that link what says nothing of its own."""
 ERASED_TITLE = "(erased)"
 """What an idea is called of whose texts none is left."""
 _TITLE_CHARACTERS = 120

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from services.common.events import BoardEvent, DecisionType
-from services.dedup.domain.acts import UNDO
 from services.dedup.domain.board import Board
 from services.dedup.domain.draft import Draft
 from services.dedup.domain.following import votes_beside
+from services.dedup.domain.methods import UNDO
 from services.dedup.domain.texts import ERASED_TITLE
 
 _ANSWERED: dict[str, DecisionType] = {"open": "suggested", "accepted": "accepted", "dismissed": "dismissed"}

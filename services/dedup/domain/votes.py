@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from services.common.events import BoardEvent, Decision
-from services.dedup.domain.texts import VOTE
+from services.dedup.domain.methods import VOTE
 
 _ERASED: Mapping[str, Any] = {"text": "", "external_id": None, "url": None, "language": None}
 
