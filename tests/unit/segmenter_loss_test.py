@@ -251,3 +251,23 @@ async def test_segments_with_a_memory_and_by_time_go_on_as_if_nothing_had_happen
     segmenter.check_versions()
     assert present(twin) == present(segmenter)
     assert twin.demand() == segmenter.demand()
+
+
+async def test_an_erasure_takes_out_what_was_said_before_the_store_was_lost(definition: Definition) -> None:
+    segmenter = Mortal(definition)
+    await told(segmenter, person_event(1, "profile", _ANN, START, traits_json='{"role":"designer"}'))
+    before = {change.transition_id for change in segmenter.events(SegmentTransition)}
+    assert before
+    segmenter.lose()
+    assert not await segmenter.recall(1, 2)  # it dies in the middle, and begins once more
+    segmenter.restart()
+    assert await segmenter.recall()
+    await segmenter.drain()
+
+    await told(segmenter, person_event(2, "erased", _ANN, START + 1))
+
+    gone = {(output.key or b"").decode() for output, change in segmenter.outputs(SegmentTransition) if change is None}
+    assert before <= gone
+    earlier = [entry for entry in await segmenter.stores.people.history(_ANN) if entry.input_id.startswith("said/")]
+    assert len(earlier) == len(before)
+    assert {entry.facts for entry in earlier} == {b"[]"}

@@ -32,13 +32,17 @@ class RecalledPeople:
         """The offset of the first transition that is left, by partition; rows lie in the partitions of the same number."""
 
     async def transitions(self, batch: Sequence[Received[SegmentTransition | None]]) -> None:
-        """Take in records of ``people.transitions``."""
+        """Take in records of ``people.transitions``, and keep each beside its person: an erasure takes them out of their topic."""
         changes = [r.event for r in batch if r.event is not None]
         people = await self._people.load({change.person_id: change.workspace for change in changes})
+        seen = await self._documents.find([(change.person_id, _input_of(change)) for change in changes])
         for received in batch:
             self._first.setdefault(received.record.partition, received.record.offset)
         for change in changes:
-            recall_transition(people[change.person_id].state, change)
+            person, input_id = people[change.person_id], _input_of(change)
+            recall_transition(person.state, change)
+            if (change.person_id, input_id) not in seen:
+                person.entries[input_id] = Entry(input_id, "", person.state.position, dump([change]))
         await self._save(people)
 
     async def rows(self, batch: Sequence[Received[PersonSegments | None]]) -> None:
@@ -115,6 +119,11 @@ class RecalledPeople:
         await self._accounts.enroll([(known.account_id, name) for name, known in profiles if known is not None and known.account_id])
         if changed:
             await self._documents.save([self._people.change(p.before, p.state, tuple(p.entries.values())) for p in changed])
+
+
+def _input_of(change: SegmentTransition) -> str:
+    """Return the id under which a change that was said stands among a person's inputs: which one led to it is not known."""
+    return f"said/{change.transition_id}"
 
 
 def _versions(members: Members) -> dict[str, int]:
