@@ -201,11 +201,11 @@ class Story:
             self.world.decide("unmerged", idea_id=idea, other_idea_id=self.pointers.pop(idea), root_id=idea)
 
     def do_ship(self, idea: str, release: str | None) -> None:
-        self.status[self.root(idea)] = True
+        self.status[idea] = self.status[self.root(idea)] = True
         self.world.ship(idea, release)
 
     def do_reopen(self, idea: str) -> None:
-        self.status[self.root(idea)] = False
+        self.status[idea] = self.status[self.root(idea)] = False
         self.world.decide("status_changed", idea_id=idea, status="open")
 
     def do_contact(self, person: str, address: str | None, channel: str = "email") -> None:

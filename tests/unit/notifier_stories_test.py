@@ -404,3 +404,21 @@ async def test_what_a_dead_worker_took_up_goes_on_as_soon_as_its_partition_is_ow
     world.mailer.verdict = lambda _: Accepted()
     await world.pump(Alert.TOPIC, 100)
     assert (world.row("a", "ann").state, world.row("a", "ann").attempt) == ("sent", 2)
+
+
+async def test_what_shipped_while_it_was_merged_away_is_news_to_those_who_come_to_it_once_it_is_parted() -> None:
+    world = World()
+    for person, idea in (("ann", "a"), ("bob", "b"), ("cora", "c")):
+        world.know("contact", person, channel="email", address=f"{person}@example.com")
+        world.link(f"f-{person}", idea, person)
+    world.decide("merged", idea_id="a", other_idea_id="b", root_id="b")
+    world.ship("a", "r1")
+    await world.settle()
+    assert (world.row("a", "ann").state, world.row("b", "bob").state) == ("sent", "sent")
+
+    world.decide("unmerged", idea_id="a", other_idea_id="b", root_id="a")
+    world.decide("merged", idea_id="c", other_idea_id="a", root_id="a")
+    await world.settle()
+
+    assert world.row("c", "cora").state == "sent"
+    assert len([row for row in world.store.ledger.values() if row.state == "sent"]) == 3

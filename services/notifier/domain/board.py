@@ -203,15 +203,20 @@ class Board:
             self._members[pointer.into].discard(idea)
 
     def _change_status(self, idea: str, status: str) -> None:
-        """A status is the root's: what a roadmap tool says of an idea that was merged away, it says of the whole family."""
+        """A status is the root's, and the idea's own.
+
+        What a roadmap tool says of an idea that was merged away, it says of the whole family; and it holds for that idea, too, once it is
+        parted from it: dedup may have decided that before the tool knew of the merge.
+        """
         entry, root = self._entry, self.root(idea)
-        release = None
-        if entry.tells:
-            identity = release_identity(self._workspace, root, status, entry.release_id)
-            release = Release(identity, root, status, entry.release_name, entry.release_url, entry.reason)
 
         def change() -> None:
-            self._statuses[root] = _Status(release, entry.sequence)
+            for named in {root, idea}:
+                release = None
+                if entry.tells:
+                    identity = release_identity(self._workspace, root, status, entry.release_id)
+                    release = Release(identity, named, status, entry.release_name, entry.release_url, entry.reason)
+                self._statuses[named] = _Status(release, entry.sequence)
 
         self._reshape(root, change)
 
