@@ -15,8 +15,8 @@ async def beside(begun: Awaitable[object], work: Callable[[], T]) -> T:
     Nothing that fails is left behind: *begun* is waited for whatever becomes of *work*.
     """
     waiting = asyncio.ensure_future(begun)
-    await asyncio.sleep(0)  # so that it is handed over
     try:
+        await asyncio.sleep(0)  # so that it is handed over
         return work()
     finally:
         await waiting
