@@ -16,6 +16,7 @@ from services.common.errors import Evicted, TransientError
 from services.common.kafka import EVICTIONS, closing, connection, kafka_errors
 from services.common.kafka_coordinator import heed_group_errors
 from services.common.kafka_group import noted
+from services.common.kafka_waiting import GroupWait
 from services.common.logs import get_logger
 from services.common.ports import Partition
 from services.common.records import Record
@@ -80,6 +81,7 @@ class KafkaSource:
         """For so long after the group has heard of us nobody else can own what is ours."""
         self._heard: float | None = None
         """When we last sent what the group took from us as its member (monotonic seconds); None since the last assignment."""
+        self._wait = GroupWait(group)
         self._consumer = AIOKafkaConsumer(
             **connection(settings),
             group_id=group,
@@ -102,6 +104,7 @@ class KafkaSource:
             await self._consumer.start()
         heed_group_errors(self._consumer._coordinator)  # noqa: SLF001 - aiokafka offers no other way
         # Subscribed only now: ``start`` would wait for the first assignment, however long that takes.
+        self._wait.begin()
         self._consumer.subscribe(topics=list(self._topics), listener=_Listener(self, on_assigned, on_revoked))
 
     async def stop(self) -> None:
@@ -117,6 +120,7 @@ class KafkaSource:
         """
         if Assignor.starved:
             await self._join_again()
+        self._wait.tell()
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll(max_records))
         # aiokafka waits without a limit while the group rebalances, and miscounts its idle time when it is cancelled.
@@ -149,11 +153,13 @@ class KafkaSource:
     def note_revocation(self) -> None:
         """Count what has been polled but not fetched yet as gone: called first of all when partitions are revoked."""
         self._revocations += 1
+        self._wait.begin()
 
     def note_assignment(self) -> None:
         """Let the next publication ask the group: what it heard of us before belongs to another assignment."""
         self._heard = None
         self._acknowledged = {}
+        self._wait.end()
 
     def note_acknowledged(self, positions: Mapping[Partition, int]) -> None:
         """Take *positions* for committed: a transaction has done it."""
