@@ -14,8 +14,6 @@ from services.dedup.domain.entry import read_entry
 from tests.fakes_dedup import BOARDS, DIMENSIONS, WORKSPACE
 from tests.unit.dedup_lossless_test import STEPS, Table, picture
 
-_Words = dict[str, Any]
-
 LAW = settings(max_examples=40, deadline=None)
 _Step = tuple[str, int, int]
 
@@ -31,7 +29,7 @@ def _undo(table: Table, event_id: str) -> tuple[Decision, ...]:
     return said
 
 
-def words(board: Board) -> _Words:
+def words(board: Board) -> dict[str, Any]:
     """Return what humans have said of pairs, as far as passes and questions go by it."""
     loose, mine = set(board.merged_by_repair), set(board.merged_by_hand)
     return {"apart": set(board.kept_apart), "by hand": mine, "by passes": loose, "suggestions": dict(board.suggestions)}

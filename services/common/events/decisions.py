@@ -37,9 +37,9 @@ class Decision:
     - merged, unmerged: ``idea_id`` into, or out of, ``other_idea_id``.
     - moved: ``feedback_id`` of ``person_id`` from ``other_idea_id`` to ``idea_id``.
     - split: ``feedback_id`` of ``person_id`` from ``other_idea_id`` to ``idea_id``, which was opened for it.
-    - suggested, accepted, dismissed: the pair ``idea_id``, ``other_idea_id``. Accepted may be, too, what nobody suggested: a human merged
-      ideas that were one already as far as dedup went, which it may not part from then on.
+    - suggested, accepted, dismissed: the pair ``idea_id``, ``other_idea_id``.
       With ``idea_id`` alone, a split of it; ``feedback_id`` is the likest of those that would leave it, ``candidates_json`` names them.
+      Accepted without a suggestion: a human merged what dedup had merged by itself, and may not part from then on.
     - renamed: ``idea_id``, ``title``. status_changed: ``idea_id``, ``status``, ``reason``, ``release_*``.
     - refused: a command that cannot be obeyed; ``reason`` says why.
     """

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 import orjson
 
 from services.common.beside import beside
-from services.common.clock import Micros
 from services.common.events import Decision, EnrichedFeedback, SegmenterWork
 from services.common.ids import board_key
 from services.common.outcome import Drop, Emit, Outcome, Reject
@@ -17,12 +16,13 @@ from services.common.records import Output, Received
 from services.common.values import placer
 from services.segmenter.domain.board import BoardState
 from services.segmenter.domain.cards import PersonCard, person_card
-from services.segmenter.domain.decide import EFFECTIVE, Changed, Decided, IncompleteDecisionError, Step, is_news, rows_needed
+from services.segmenter.domain.decide import Changed, Decided, IncompleteDecisionError, Step, is_news, rows_needed
 from services.segmenter.domain.definition import Definition
 from services.segmenter.domain.demand import demand
 from services.segmenter.domain.inputs import state_of
 from services.segmenter.handler.erasing import erase_words
 from services.segmenter.handler.facts import Publisher, changed_ideas, dump, enriched
+from services.segmenter.handler.hand import ChangedIdeas, Hand, Input, inputs_of, is_effective
 from services.segmenter.handler.said import SaidFeedback, said_demands
 from services.segmenter.ports import BoardEntry, Stores
 
@@ -31,56 +31,8 @@ _PAGE = 5_000
 _POINTERS = 16
 """How many persons in a row, each joined into the next, are looked up before a link; the rest is heard of by notes."""
 
-_Entries: TypeAlias = dict[tuple[str, str], BoardEntry]
-"""What a batch led to and is not stored yet, by board and input id."""
-
 _Told: TypeAlias = Outcome | Decided
 """What becomes of an input: what was decided is made records while it is stored."""
-
-_ChangedIdeas: TypeAlias = dict[tuple[str, str], int]
-"""By board and idea the place, in the batch, of the last input that changed the idea's demand."""
-
-
-@dataclass(slots=True)
-class _Input:
-    board: str
-    input_id: str
-    origin: str
-    event: Decision | SegmenterWork
-    card: PersonCard | None = None
-
-    @property
-    def erasure_id(self) -> str | None:
-        """The id under which the log knows that a link came again without its words."""
-        is_erased = isinstance(self.event, Decision) and self.event.type == "linked" and not self.event.text
-        return f"{self.input_id}/erased" if is_erased else None
-
-    @property
-    def feedback_id(self) -> str | None:
-        return self.event.feedback_id if isinstance(self.event, Decision) else None
-
-    @property
-    def at(self) -> Micros:
-        return self.event.ingested_at if isinstance(self.event, Decision) else self.event.created_at
-
-
-@dataclass(slots=True)
-class _Hand:
-    """What a batch needs beside the boards, and what it has led to so far."""
-
-    cards: Mapping[str, PersonCard]
-    seen: _Entries
-    said: SaidFeedback
-    recalls: bool
-    entries: _Entries = field(default_factory=dict)
-    facts: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    """Those of the entries, by board and position."""
-    changed: _ChangedIdeas = field(default_factory=dict)
-
-    def keep(self, entry: BoardEntry) -> None:
-        """Remember what an input led to."""
-        self.entries[entry.board, entry.input_id] = entry
-        self.facts[entry.board, entry.position] = entry.facts
 
 
 class Boards:
@@ -102,10 +54,10 @@ class Boards:
 
     async def decisions(self, batch: Sequence[Received[Decision | None]]) -> Sequence[Outcome]:
         """Handle records of ``board.decisions``."""
-        outcomes = iter(await self._take(_inputs(batch)))
+        outcomes = iter(await self._take(inputs_of(batch)))
         return [
             next(outcomes)
-            if r.event is not None and _is_effective(r.event)
+            if r.event is not None and is_effective(r.event)
             else Drop("tombstone" if r.event is None else "no_demand_depends_on_it")
             for r in batch
         ]
@@ -116,13 +68,13 @@ class Boards:
         What was published of a board's decisions is taken over as it was, up to the first of which nothing was: from there on they are
         left to the handler, so that each fact follows the one before it.
         """
-        return await self._take(_inputs(batch), recalls=True)
+        return await self._take(inputs_of(batch), recalls=True)
 
     async def notes(self, batch: Sequence[Received[SegmenterWork]]) -> Sequence[Outcome]:
         """Handle notes of ``segmenter.work`` to boards."""
         return await self._take(
             [
-                _Input(
+                Input(
                     board_key(r.event.workspace, r.event.board or ""),
                     r.event.work_id,
                     r.record.origin,
@@ -133,13 +85,13 @@ class Boards:
             ]
         )
 
-    async def _take(self, inputs: Sequence[_Input], *, recalls: bool = False) -> list[Outcome]:
+    async def _take(self, inputs: Sequence[Input], *, recalls: bool = False) -> list[Outcome]:
         said = SaidFeedback(self._said)
         try:
             for board in {given.board for given in inputs} - self._states.keys():
                 self._states[board] = await self._load(board)
             await said.load(name for given in inputs if self._states[given.board].is_recalled and (name := given.feedback_id) is not None)
-            hand = _Hand(await self._cards(inputs), await self._seen(inputs), said, recalls)
+            hand = Hand(await self._cards(inputs), await self._seen(inputs), said, recalls)
             told = [await self._one(given, place, hand) for place, given in enumerate(inputs)]
             if hand.entries:
                 outcomes = await beside(self._log.append(list(hand.entries.values())), lambda: self._outcomes(inputs, hand, told))
@@ -153,13 +105,13 @@ class Boards:
             raise
         return outcomes
 
-    def _outcomes(self, inputs: Sequence[_Input], hand: _Hand, told: Iterable[_Told]) -> list[Outcome]:
+    def _outcomes(self, inputs: Sequence[Input], hand: Hand, told: Iterable[_Told]) -> list[Outcome]:
         outcomes = [self._publisher.emit(one.facts) if isinstance(one, Decided) else one for one in told]
         if not hand.recalls:
             self._tell_demands(inputs, hand.changed, outcomes)
         return outcomes
 
-    def _tell_demands(self, inputs: Sequence[_Input], changed: _ChangedIdeas, outcomes: list[Outcome]) -> None:
+    def _tell_demands(self, inputs: Sequence[Input], changed: ChangedIdeas, outcomes: list[Outcome]) -> None:
         """Let the last input that changed an idea's demand tell it as it is now: of a state, what lies between is of no use to anybody."""
         by_place: dict[int, list[Output]] = {}
         for (board, idea_id), place in changed.items():
@@ -171,7 +123,7 @@ class Boards:
             assert isinstance(outcome, Emit), "whoever changes a demand is not dropped"
             outcomes[place] = Emit((*outcome.outputs, *outputs))
 
-    async def _one(self, given: _Input, place: int, hand: _Hand) -> _Told:
+    async def _one(self, given: Input, place: int, hand: Hand) -> _Told:
         key = (given.board, given.input_id)
         known = hand.seen.get(key) or hand.entries.get(key)
         if known is None:
@@ -186,13 +138,13 @@ class Boards:
         news = await self._news(erasure, place, hand)
         return _both(outcome, self._publisher.emit(news.facts) if isinstance(news, Decided) else news)
 
-    def _again(self, given: _Input, place: int, hand: _Hand, known: BoardEntry) -> Outcome:
+    def _again(self, given: Input, place: int, hand: Hand, known: BoardEntry) -> Outcome:
         outcome = self._publisher.again(given.origin, known.origin, known.facts)
         if isinstance(outcome, Emit):
             hand.changed |= {(given.board, idea_id): place for idea_id in changed_ideas(known.facts)}
         return outcome
 
-    async def _news(self, given: _Input, place: int, hand: _Hand) -> _Told:
+    async def _news(self, given: Input, place: int, hand: Hand) -> _Told:
         if given.card is not None and not self._is_news(given, given.card):
             return Drop("stale")
         if hand.recalls and self._is_left(given, hand.said):
@@ -205,13 +157,13 @@ class Boards:
                 hand.changed[given.board, fact.idea_id] = place
         return decided
 
-    def _is_left(self, given: _Input, said: SaidFeedback) -> bool:
+    def _is_left(self, given: Input, said: SaidFeedback) -> bool:
         """Tell whether an input comes after the last one of its board of which something was said."""
         if isinstance(given.event, Decision) and is_news(self._states[given.board], given.event, said.rows):
             self._left.add(given.board)
         return given.board in self._left
 
-    async def _step(self, given: _Input, hand: _Hand) -> Decided | Reject:
+    async def _step(self, given: Input, hand: Hand) -> Decided | Reject:
         state = self._states[given.board]
         concerned = [given.card] if given.card is not None else _chain(given.event.person_id, hand.cards)
         needed = rows_needed(state, given.feedback_id, concerned)
@@ -231,10 +183,10 @@ class Boards:
         hand.keep(_entry(given, state.position, decided))
         return decided
 
-    def _is_news(self, given: _Input, card: PersonCard) -> bool:
+    def _is_news(self, given: Input, card: PersonCard) -> bool:
         return card.version > self._states[given.board].card(card.person_id).version
 
-    async def _seen(self, inputs: Sequence[_Input]) -> dict[tuple[str, str], BoardEntry]:
+    async def _seen(self, inputs: Sequence[Input]) -> dict[tuple[str, str], BoardEntry]:
         """Return the entries of those inputs that the log may hold already: what is newer than the state cannot be in it."""
         old: dict[str, list[str]] = {}
         for given in inputs:
@@ -251,7 +203,7 @@ class Boards:
             found |= {(board, input_id): entry for input_id, entry in (await self._log.find(board, ids)).items()}
         return found
 
-    async def _cards(self, inputs: Sequence[_Input]) -> dict[str, PersonCard]:
+    async def _cards(self, inputs: Sequence[Input]) -> dict[str, PersonCard]:
         """Return the cards of those who ask, and of those whom they were joined into, as their own workers left them last."""
         cards: dict[str, PersonCard] = {}
         wanted = {d.person_id for given in inputs if isinstance(d := given.event, Decision) and d.person_id is not None}
@@ -263,12 +215,12 @@ class Boards:
             wanted = {card.pointer for card in found.values() if card.pointer is not None} - cards.keys()
         return cards
 
-    async def _rows(self, board: str, needed: Mapping[str, int], hand: _Hand) -> dict[str, EnrichedFeedback]:
+    async def _rows(self, board: str, needed: Mapping[str, int], hand: Hand) -> dict[str, EnrichedFeedback]:
         missing = {position for position in needed.values() if (board, position) not in hand.facts}
         stored = await self._log.facts(board, missing) if missing else {}
         return {name: enriched(hand.facts.get((board, at)) or stored[at], name) for name, at in needed.items()}
 
-    async def _erase(self, inputs: Sequence[_Input]) -> None:
+    async def _erase(self, inputs: Sequence[Input]) -> None:
         """Take the words of links that came without them out of what is stored."""
         boards: dict[str, set[str]] = {}
         for given in inputs:
@@ -283,14 +235,6 @@ class Boards:
             for operations in page:
                 state.replay(orjson.loads(operations))
         return state
-
-
-def _inputs(batch: Sequence[Received[Decision | None]]) -> list[_Input]:
-    return [_Input(d.partition_key(), d.decision_id, r.record.origin, d) for r in batch if (d := r.event) is not None and _is_effective(d)]
-
-
-def _is_effective(decision: Decision) -> bool:
-    return decision.type in EFFECTIVE and not (decision.type == "split" and decision.feedback_id is None)
 
 
 def _chain(person_id: str | None, cards: Mapping[str, PersonCard]) -> list[PersonCard]:
@@ -308,5 +252,5 @@ def _both(one: Outcome, other: Outcome) -> Outcome:
     return one if isinstance(one, Emit) else other
 
 
-def _entry(given: _Input, position: int, decided: Decided) -> BoardEntry:
+def _entry(given: Input, position: int, decided: Decided) -> BoardEntry:
     return _ENTRY(given.board, position, given.input_id, given.origin, orjson.dumps(decided.operations), dump(decided.facts))
