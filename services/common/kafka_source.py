@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
@@ -16,6 +16,7 @@ from services.common.errors import Evicted, TransientError
 from services.common.kafka import EVICTIONS, closing, connection, kafka_errors
 from services.common.kafka_coordinator import heed_group_errors
 from services.common.kafka_group import noted
+from services.common.kafka_poll import Poll
 from services.common.kafka_waiting import GroupWait
 from services.common.logs import get_logger
 from services.common.ports import Partition
@@ -23,12 +24,6 @@ from services.common.records import Record
 from services.common.settings import KafkaSettings
 
 log = get_logger(__name__)
-
-_FETCH_WAIT_MS = 500
-_POLL_SECONDS = 1.0
-"""Above the fetch's own wait, so that it shows only while the group rebalances."""
-_HURRY_SECONDS = 0.02
-"""What lies in the client already is handed out by then; what is on its way comes with the next fetch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +34,6 @@ class Standing:
     """The next offset to be read."""
     claim: str
     """What its owner left with it; empty without one."""
-
-
-_Poll: TypeAlias = tuple[int, Sequence[Record]]
-"""How many revocations there had been when these records were taken."""
 
 
 class Assignor(RangePartitionAssignor):  # type: ignore[misc]  # publishes no types
@@ -71,8 +62,6 @@ class KafkaSource:
         self._group = group
         self._topics = topics
         self._answer_seconds = settings.request_timeout_ms / 1000
-        self._polling: asyncio.Task[_Poll] | None = None
-        self._revocations = 0
         self._paused = False
         self._claim = ""
         self._acknowledged: Mapping[Partition, int] = {}
@@ -97,6 +86,7 @@ class KafkaSource:
             partition_assignment_strategy=(Assignor,),
             isolation_level="read_committed",
         )
+        self._poll = Poll(self._consumer)
 
     async def start(self, on_assigned: Callable[[frozenset[Partition]], None], on_revoked: Callable[[], Awaitable[None]]) -> None:
         """Connect and begin to join the group; from now on the callbacks follow each rebalance."""
@@ -109,8 +99,7 @@ class KafkaSource:
 
     async def stop(self) -> None:
         """Leave the group."""
-        if self._polling is not None:
-            self._polling.cancel()
+        self._poll.cancel()
         await closing("consumer", self._consumer.stop())
 
     async def fetch(self, max_records: int, *, hurry: bool = False) -> Sequence[Record]:
@@ -121,17 +110,12 @@ class KafkaSource:
         if Assignor.starved:
             await self._join_again()
         self._wait.tell()
-        if self._polling is None:
-            self._polling = asyncio.create_task(self._poll(max_records))
-        # aiokafka waits without a limit while the group rebalances, and miscounts its idle time when it is cancelled.
-        await asyncio.wait((self._polling,), timeout=_HURRY_SECONDS if hurry else _POLL_SECONDS)
-        if not self._polling.done():
-            return ()
-        polled, self._polling = self._polling, None
-        with kafka_errors("fetch"):
-            revocations, records = polled.result()
-        # Records that were polled before a revocation come again from the last commit, to whoever is assigned their partition.
-        return records if revocations == self._revocations else ()
+        self._poll.begin(max_records)
+        return await self._poll.end(hurry=hurry)
+
+    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+        """Begin to read what the next ``fetch`` returns, and *tell* of it as soon as it is there."""
+        self._poll.begin(max_records, tell)
 
     async def _join_again(self) -> None:
         """Have the group assign anew what its leader, which is us, could not see."""
@@ -142,17 +126,9 @@ class KafkaSource:
                 await self._consumer._client.force_metadata_update()  # noqa: SLF001 - aiokafka offers no other way
         self._consumer._coordinator.request_rejoin()  # noqa: SLF001
 
-    async def _poll(self, max_records: int) -> _Poll:
-        fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=max_records)
-        return self._revocations, [
-            Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))
-            for place, records in fetched.items()
-            for r in records
-        ]
-
     def note_revocation(self) -> None:
         """Count what has been polled but not fetched yet as gone: called first of all when partitions are revoked."""
-        self._revocations += 1
+        self._poll.void()
         self._wait.begin()
 
     def note_assignment(self) -> None:
@@ -239,23 +215,24 @@ class KafkaSource:
         """
         self._claim, self._acknowledged = claim, {}
         await self.commit(positions)
-        self._revocations += 1  # what was polled meanwhile may lie ahead of these positions
+        self._poll.void()  # what was polled meanwhile may lie ahead of these positions
         for place, offset in positions.items():
             self._consumer.seek(TopicPartition(*place), offset)
 
     async def rewind(self) -> None:
         """Go back to the last acknowledged positions; where nothing was acknowledged yet, to the beginning."""
-        self._revocations += 1  # what was polled meanwhile lies ahead of them
         self._acknowledged = {}
+        positions: dict[TopicPartition, int] = {}
         try:
             with kafka_errors("rewind"):
                 for place in self._consumer.assignment():
                     async with asyncio.timeout(self._answer_seconds):
                         committed = await self._consumer.committed(place)
-                    if committed is None:
-                        await self._consumer.seek_to_beginning(place)
-                    else:
-                        self._consumer.seek(place, committed)
+                        beginning = {} if committed is not None else await self._consumer.beginning_offsets([place])
+                    positions[place] = beginning[place] if committed is None else committed
+            self._poll.void()  # what was polled until now lies ahead of them; nothing is awaited before all are set
+            for place, position in positions.items():
+                self._consumer.seek(place, position)
         except IllegalStateError:
             return  # a rebalance came between: the new assignment starts from the last commit anyhow
 

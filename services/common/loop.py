@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
@@ -20,7 +20,7 @@ from services.common.logs import get_logger
 from services.common.metrics import LoopMetrics
 from services.common.outcome import Outcome, Reject
 from services.common.ports import Assignment, Partition, Route, Sink, Source
-from services.common.records import Output, Received, Record
+from services.common.records import Output, Received, Record, by_topic
 from services.common.retry import retrying
 from services.common.settle import Settled, settle
 from services.common.suspicion import Suspicion
@@ -53,6 +53,7 @@ class Loop:
         self._source = source
         self._sink = sink
         self._routes = routes
+        self._glances = {route.topic: route.glance for route in routes if route.glance is not None}
         self._suspicion = Suspicion(marks)
         self._assignment = assignment
         self._metrics = metrics
@@ -141,15 +142,20 @@ class Loop:
         if self._assignment is not None:
             await self._assignment.revoked()
 
+    def _glance(self, records: Sequence[Record]) -> None:
+        for topic, together in by_topic(records).items():
+            if topic in self._glances:
+                self._glances[topic](together)
+
     async def _take(self, records: Sequence[Record]) -> None:
         await self._retry("crash marks", lambda: self._suspicion.take_up(records))
-        by_topic: defaultdict[str, list[Record]] = defaultdict(list)
-        for record in records:
-            by_topic[record.topic].append(record)
+        if self._glances and not self._suspicion:  # else one thing at a time: what comes next may be what killed a worker
+            self._source.look_ahead(self._batch_records, self._glance)
+        of_topic = by_topic(records)
         decided: list[tuple[str, Settled]] = []
         positions: dict[Partition, int] = {}
         for route in self._routes:
-            together = by_topic.get(route.topic, ())
+            together: Sequence[Record] = of_topic.get(route.topic, ())
             if self._suspicion:
                 await self._deliver(decided, positions)  # what comes of suspects must not overtake it
                 decided, positions = [], {}
@@ -158,7 +164,7 @@ class Loop:
                 decided.append((route.topic, await self._take_batch(route, together)))
                 positions |= _behind(together)
         await self._deliver(decided, positions)
-        self._note_age(by_topic)
+        self._note_age(of_topic)
 
     async def _take_suspects(self, route: Route[Any], records: Iterable[Record]) -> list[Record]:
         """Take, run by run, the records at which this service may have died before; return the others."""
@@ -272,9 +278,9 @@ class Loop:
             await self._retry("rewind", self._source.rewind)
             self._arriving = owned
 
-    def _note_age(self, by_topic: dict[str, list[Record]]) -> None:
+    def _note_age(self, of_topic: Mapping[str, Sequence[Record]]) -> None:
         now = time.time()
-        for topic, records in by_topic.items():
+        for topic, records in of_topic.items():
             self._metrics.acknowledged(topic, now - min(record.timestamp_ms for record in records) / 1000)
 
 

@@ -26,6 +26,9 @@ class Route(Generic[T]):
     topic: str
     decode: Callable[[Record], T]
     handle: Callable[[Sequence[Received[T]]], Awaitable[Sequence[Outcome]]]
+    glance: Callable[[Sequence[Record]], None] | None = None
+    """Is shown, while a batch is in hand, records that are likely to be in the next, so that it may prepare for them. It changes nothing
+    that lasts, returns at once, and does not rely on it: they may come otherwise, to another worker, or not at all."""
 
 
 class Assignment(Protocol):
@@ -56,6 +59,9 @@ class Source(Protocol):
 
         At the moment of its return none of them belongs to a partition that has been revoked.
         """
+
+    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+        """Begin to read what the next ``fetch`` may return, and *tell* of it as soon as it is there; return at once."""
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:
         """Acknowledge all before each position, unless that was done with the outputs.

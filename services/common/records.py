@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -45,3 +47,11 @@ class Output:
     value: bytes | None
     partition_key: bytes
     headers: tuple[Header, ...] = ()
+
+
+def by_topic(records: Iterable[Record]) -> dict[str, list[Record]]:
+    """Return *records*, those of each topic together, in their order."""
+    found: defaultdict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        found[record.topic].append(record)
+    return found

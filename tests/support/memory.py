@@ -104,6 +104,8 @@ class MemorySource:
         self._log = log
         self._fault = fault
         self._positions: dict[Partition, int] = {}
+        self._ahead: Sequence[Record] = ()
+        """Read before they were asked for."""
         self.paused = False
         self.pauses = 0
         self.on_commit: Callable[[Mapping[Partition, int]], None] = lambda _: None
@@ -111,6 +113,7 @@ class MemorySource:
     def reassign(self) -> frozenset[Partition]:
         """Start anew from the committed positions, as after every rebalance; return what is owned."""
         self._positions = {place: self._log.committed.get(place, 0) for place in self._log.partitions}
+        self._ahead = ()
         return self.assigned()
 
     async def fetch(self, max_records: int, *, hurry: bool = False) -> Sequence[Record]:
@@ -118,12 +121,20 @@ class MemorySource:
         assert not self.paused, "nothing is fetched for a paused partition"
         await asyncio.sleep(0)
         self._fault("fetch")
+        found, self._ahead = self._ahead or self._next(max_records), ()
+        return found
+
+    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+        """Read and tell of the next records at once."""
+        if not self._ahead:
+            self._ahead = self._next(max_records)
+        tell(self._ahead)
+
+    def _next(self, max_records: int) -> list[Record]:
         found: list[Record] = []
         for place, position in self._positions.items():
-            fresh = [record for record in self._log.partitions[place] if record.offset >= position][: max_records - len(found)]
-            if fresh:
-                self._positions[place] = fresh[-1].offset + 1
-                found += fresh
+            found += [record for record in self._log.partitions[place] if record.offset >= position][: max_records - len(found)]
+        self._positions |= {(record.topic, record.partition): record.offset + 1 for record in found}
         return found
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:

@@ -128,7 +128,7 @@ class Handler:
 async def wire(_codec: Codec, _registry: CollectorRegistry) -> AsyncIterator[Wiring]:
     """Open the store, if there is one, and hand over the route."""
     handler = Handler(os.environ[TARGET], Path(os.environ[JOURNAL]))
-    route = Route(os.environ[SOURCE], decode, handler.handle)
+    route = Route(os.environ[SOURCE], decode, handler.handle, glance=lambda _: None)
     if os.environ.get(MARKS) == "none":
         marks: CrashMarks = NoMarks()
         yield Wiring([route], marks, handler)

@@ -39,6 +39,7 @@ class World:
 
     log: MemoryLog
     faults: dict[str, list[type[Exception] | str | None]]
+    looks_ahead: bool
     marks: MemoryMarks = field(default_factory=MemoryMarks)
     broken: list[str] = field(default_factory=list)
     rebalance_due: bool = False
@@ -108,7 +109,7 @@ def _route(world: World) -> Route[str]:
                 raise ValueError
         return [_outcome(one) for one in received]
 
-    return Route("in", decode, handle)
+    return Route("in", decode, handle, glance=(lambda _: None) if world.looks_ahead else None)
 
 
 async def _live(world: World, batch: int) -> None:
@@ -163,7 +164,7 @@ def worlds(draw: st.DrawFn) -> World:
         for offset, kind in enumerate(column)
     ]
     faults = {operation: draw(st.lists(st.none() | st.sampled_from(possible), max_size=6)) for operation, possible in FAULTS.items()}
-    return World(MemoryLog(records), faults)
+    return World(MemoryLog(records), faults, looks_ahead=draw(st.booleans()))
 
 
 @given(world=worlds(), batch=st.integers(1, 40))

@@ -32,6 +32,7 @@ class World:
     """Origins of the records that kill."""
     how: type[BaseException]
     marks: MemoryMarks = field(default_factory=MemoryMarks)
+    deadly_at_a_glance: bool = False
     deaths: int = 0
     batches: list[int] = field(default_factory=list)
     """How many records each call of a handler had."""
@@ -43,6 +44,11 @@ class World:
             raise self.how
         return [Emit((Output("out", None, received.event, b""),)) for received in batch]
 
+    def glance(self, records: Sequence[Record]) -> None:
+        """Die of what cannot be survived, where that may be looked at before it is in hand."""
+        if self.deadly_at_a_glance and any(record.origin in self.deadly for record in records):
+            raise self.how
+
     def loop(self, batch: int) -> Loop:
         """Return a new worker's loop."""
         source = MemorySource(self.log)
@@ -50,7 +56,7 @@ class World:
             "tiny",
             source,
             MemorySink(self.log),
-            [Route(topic, lambda record: record.origin.encode(), self.handle) for topic in ("in", "too")],
+            [Route(topic, lambda record: record.origin.encode(), self.handle, self.glance) for topic in ("in", "too")],
             marks=self.marks,
             assignment=None,
             metrics=LoopMetrics("tiny", CollectorRegistry()),
@@ -124,6 +130,20 @@ def test_exactly_the_deadly_are_buried_and_deaths_are_bounded(given: tuple[World
     passed = [output.value for output in world.log.published if output.topic == "out"]
     assert sorted(passed, key=repr) == sorted(origin.encode() for origin in values.keys() - world.deadly)
     assert world.marks.marks == {}
+
+
+@settings(max_examples=40)
+@given(given=worlds())
+def test_what_kills_at_a_glance_stops_nothing_else(given: tuple[World, int, int]) -> None:
+    world, batch, most = given
+    world.deadly_at_a_glance = True
+    at_a_glance, silent = 2, world.how is Killed
+    allowed = len(world.deadly) * (at_a_glance + 1 + silent + cuts(most) + DEATHS_BEFORE_DEAD_LETTER)
+    while not world.log.drained():
+        world.live(batch)
+        assert world.deaths <= allowed
+    assert len(world.letters) == len(world.deadly)
+    assert sum(output.topic == "out" for output in world.log.published) == sum(map(len, world.log.partitions.values())) - len(world.deadly)
 
 
 @pytest.mark.parametrize(("how", "deaths"), [(ValueError, 6), (Killed, 7)])

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 import pytest
 from prometheus_client import CollectorRegistry
 
+from services.common.crash import CrashMark
 from services.common.errors import Evicted, Fenced, MalformedRecord, PermanentError, TransientError
 from services.common.loop import Loop
 from services.common.metrics import LoopMetrics
@@ -53,7 +54,14 @@ class Told:
 class Rig:
     """A loop on a log in memory."""
 
-    def __init__(self, log: MemoryLog, handle: Handle = echo, told: Assignment | None = None, batch: int = 500) -> None:
+    def __init__(
+        self,
+        log: MemoryLog,
+        handle: Handle = echo,
+        told: Assignment | None = None,
+        batch: int = 500,
+        glance: Callable[[Sequence[Record]], None] | None = None,
+    ) -> None:
         self.log = log
         self.marks = MemoryMarks()
         self.source = MemorySource(log)
@@ -61,7 +69,7 @@ class Rig:
             "tiny",
             self.source,
             MemorySink(log),
-            [Route("in", decode, handle)],
+            [Route("in", decode, handle, glance)],
             marks=self.marks,
             assignment=told,
             metrics=LoopMetrics("tiny", CollectorRegistry()),
@@ -165,6 +173,48 @@ def test_evicted_nothing_is_handled_until_the_next_assignment() -> None:
         while not rig.log.drained():
             await rig.loop.step()
         assert set(rig.values) == {b"%d" % number for number in range(6)}
+
+    run_fast(scenario())
+
+
+def test_what_comes_next_is_shown_while_a_batch_is_in_hand_and_not_while_one_is_suspected() -> None:
+    async def scenario() -> None:
+        shown: list[bytes | None] = []
+        in_hand: list[tuple[int, list[bytes | None]]] = []
+
+        async def handle(batch: Sequence[Received[bytes]]) -> Sequence[Outcome]:
+            in_hand.append((len(batch), list(shown)))
+            return await echo(batch)
+
+        def glance(records: Sequence[Record]) -> None:
+            shown.extend(record.value for record in records)
+
+        rig = Rig(MemoryLog(records(5)), handle, batch=2, glance=glance)
+        rig.marks.marks["in", 0] = CrashMark("in", 0, 0, 0, 0, 1)
+        while not rig.log.drained():
+            await rig.loop.step()
+        assert in_hand == [(1, []), (1, []), (2, [b"4"]), (1, [b"4"])]
+        assert rig.values == [b"%d" % number for number in range(5)]
+
+    run_fast(scenario())
+
+
+def test_what_was_read_ahead_comes_again_after_a_revocation_and_after_a_step_back() -> None:
+    async def scenario() -> None:
+        fences = [Fenced("x")]
+
+        async def handle(batch: Sequence[Received[bytes]]) -> Sequence[Outcome]:
+            if fences and batch[0].event == b"4":
+                raise fences.pop()
+            return await echo(batch)
+
+        rig = Rig(MemoryLog(records(10)), handle, batch=2, glance=lambda _: None)
+        await rig.loop.step()
+        await rig.loop.on_revoked()
+        rig.loop.on_assigned(rig.source.reassign())
+        while not rig.log.drained():
+            await rig.loop.step()
+        assert rig.values == [b"%d" % number for number in range(10)]
 
     run_fast(scenario())
 
