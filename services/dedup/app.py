@@ -63,7 +63,7 @@ def wire_with(settings: DedupSettings) -> Wire:
                     texts_in_memory=settings.texts_in_memory,
                     policy_of=policy_of,
                 )
-                route = Route(BoardEvent.TOPIC, codec.optional_decoder(BoardEvent), handler.handle)
+                route = Route(BoardEvent.TOPIC, codec.optional_decoder(BoardEvent), handler.handle, handler.glance)
                 recall = DecisionRecall(logs.said, codec)
                 yield Wiring([route], store.marks, assignment=handler, birth=store.birth, recall=recall)
         finally:

@@ -15,8 +15,9 @@ from services.common.events import BoardEvent, Decision, Event
 from services.common.ids import board_key
 from services.common.logs import get_logger
 from services.common.outcome import Drop, Emit, Outcome, Reject
-from services.common.records import Received
+from services.common.records import Received, Record
 from services.dedup.ahead import Ahead
+from services.dedup.coming import Coming
 from services.dedup.domain.board import Board
 from services.dedup.domain.decide import VectorOf, missing_fields
 from services.dedup.domain.entry import Entry
@@ -66,14 +67,25 @@ class DedupHandler:
         self._texts_in_memory = texts_in_memory
         self._policy_of = policy_of
         self._boards: OrderedDict[str, Board] = OrderedDict()
+        self._coming = Coming(encoder, encoding, codec.optional_decoder(BoardEvent), self._would_need_vector)
         self._last_said: dict[str, Decision] = {}
         """Of those of the boards whose log does not hold yet all that was said of them."""
+
+    def glance(self, records: Sequence[Record]) -> None:
+        """Have the texts of *records* encoded when nothing else is to be; see ``services.common.ports.Route``."""
+        self._coming.glance(records)
+
+    def _would_need_vector(self, event: BoardEvent) -> bool:
+        """Tell that of an event that may come next, as far as the boards in memory tell: from any thread, while another changes them."""
+        board = self._boards.get(_key(event))
+        return board is not None and _needs_vector(event, board)
 
     async def assigned(self, partitions: frozenset[int]) -> None:
         """Do nothing: boards are loaded when their first event arrives."""
 
     async def revoked(self) -> None:
         """Let go of every board: another worker may change it from now on."""
+        self._coming.forget()
         self._boards.clear()
         self._last_said.clear()
         self._meter.holding(0, 0)
@@ -236,11 +248,13 @@ def _new_texts(batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board
     for received in batch:
         event = received.event
         board = boards.get(_key(event))
-        if event.text is None or board is None or board.position_of(event.event_id) is not None:
-            continue
-        if not board.wordings.rows(text_key(event.text)):
+        if event.text is not None and board is not None and _needs_vector(event, board):
             found.append((board, event.text))
     return found
+
+
+def _needs_vector(event: BoardEvent, board: Board) -> bool:
+    return board.position_of(event.event_id) is None and not board.wordings.rows(text_key(event.text or ""))
 
 
 def _runs(batch: Sequence[Received[BoardEvent]]) -> list[Sequence[Received[BoardEvent]]]:
