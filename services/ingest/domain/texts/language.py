@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
 _FEWEST_LETTERS = 12
+"""Numerals that are no decimal digits (\u00b2, \u2167) count as letters."""
 _HAS_LETTERS = re.compile(rf"(?:[\W\d_]*+[^\W\d_]){{{_FEWEST_LETTERS}}}")
 _ENOUGH = 400
 """Characters that are looked at."""
