@@ -24,7 +24,7 @@ class DedupSettings(Settings):
     encoder_threads: int = Field(default=1, ge=1)
     """Of onnxruntime. Vectors are the same for any number."""
     remembered_texts: int = Field(default=10_000, ge=1)
-    """The vectors of so many texts are kept (1.5 KB each)."""
+    """The vectors of so many texts are kept (1.5 KB each). Fewer than two batches hold would have the next batch's encoded twice."""
     boards_in_memory: int = Field(default=10_000, ge=1)
     """Boards beyond these are let go of, least recently used first, and folded from the store when they are needed again."""
     texts_in_memory: int = Field(default=500_000, ge=1)
