@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 from tests.faults.evidence import CRASH_MARK, POISON_KEY, Evidence, Place, is_raw, origin, said
 from tests.faults.folding import fold
+from tests.faults.rereading import introduced_anew
 from tests.faults.store_laws import STORE_LAWS
 
 Invariant: TypeAlias = Callable[[Evidence], Iterator[str]]
@@ -74,8 +75,11 @@ def i2_commits_follow_outputs(evidence: Evidence) -> Iterator[str]:
 def _what_followed(evidence: Evidence) -> Mapping[tuple[str, str, int, int], list[tuple[Place, int]]]:
     """Return, by (service, topic, partition, offset), the place and first offset of everything that followed from a record."""
     found: defaultdict[tuple[str, str, int, int], list[tuple[Place, int]]] = defaultdict(list)
+    anew = introduced_anew(evidence, _firsts(evidence, "people.events"))
     for topic in ("board.events", "people.events", "accounts"):
         for row in _firsts(evidence, topic):
+            if row.fields.get("event_id") in anew:
+                continue
             source, partition, offset = row.fields["origin"].rsplit("/", 2)
             found["ingest", source, int(partition), int(offset)].append(((topic, row.raw.partition), row.raw.offset))
     by_event: defaultdict[str, list[tuple[Place, int]]] = defaultdict(list)
