@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from services.common.kafka import kafka_errors
+from services.common.ports import Glance
 from services.common.records import Record
 
 _FETCH_WAIT_MS = 500
@@ -15,7 +16,6 @@ _POLL_SECONDS = 1.0
 _HURRY_SECONDS = 0.02
 """What lies in the client already is handed out by then; what is on its way comes with the next fetch."""
 
-Tell: TypeAlias = Callable[[Sequence[Record]], None]
 _Polled: TypeAlias = tuple[int, Sequence[Record]]
 """How often what is polled had been voided when these records were taken."""
 
@@ -28,7 +28,7 @@ class Poll:
         self._polling: asyncio.Task[_Polled] | None = None
         self._voided = 0
 
-    def begin(self, max_records: int, tell: Tell | None = None) -> None:
+    def begin(self, max_records: int, tell: Glance | None = None) -> None:
         """Begin to take the next records, unless that is under way; *tell* is told of them as soon as they are there."""
         if self._polling is None:
             self._polling = asyncio.create_task(self._poll(max_records, tell))
@@ -55,7 +55,7 @@ class Poll:
         if self._polling is not None:
             self._polling.cancel()
 
-    async def _poll(self, max_records: int, tell: Tell | None) -> _Polled:
+    async def _poll(self, max_records: int, tell: Glance | None) -> _Polled:
         fetched = await self._consumer.getmany(timeout_ms=_FETCH_WAIT_MS, max_records=max_records)
         records = [
             Record(place.topic, place.partition, r.offset, r.timestamp, r.key, r.value, tuple(r.headers))

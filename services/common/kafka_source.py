@@ -19,7 +19,7 @@ from services.common.kafka_group import noted
 from services.common.kafka_poll import Poll
 from services.common.kafka_waiting import GroupWait
 from services.common.logs import get_logger
-from services.common.ports import Partition
+from services.common.ports import Glance, Partition
 from services.common.records import Record
 from services.common.settings import KafkaSettings
 
@@ -113,7 +113,7 @@ class KafkaSource:
         self._poll.begin(max_records)
         return await self._poll.end(hurry=hurry)
 
-    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+    def look_ahead(self, max_records: int, tell: Glance) -> None:
         """Begin to read what the next ``fetch`` returns, and *tell* of it as soon as it is there."""
         self._poll.begin(max_records, tell)
 

@@ -12,6 +12,7 @@ from services.common.records import Output, Received, Record
 T = TypeVar("T")
 
 Partition: TypeAlias = tuple[str, int]
+Glance: TypeAlias = Callable[[Sequence[Record]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Route(Generic[T]):
     topic: str
     decode: Callable[[Record], T]
     handle: Callable[[Sequence[Received[T]]], Awaitable[Sequence[Outcome]]]
-    glance: Callable[[Sequence[Record]], None] | None = None
+    glance: Glance | None = None
     """Is shown, while a batch is in hand, records that are likely to be in the next, so that it may prepare for them. It changes nothing
     that lasts, returns at once, and does not rely on it: they may come otherwise, to another worker, or not at all."""
 
@@ -60,7 +61,7 @@ class Source(Protocol):
         At the moment of its return none of them belongs to a partition that has been revoked.
         """
 
-    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+    def look_ahead(self, max_records: int, tell: Glance) -> None:
         """Begin to read what the next ``fetch`` may return, and *tell* of it as soon as it is there; return at once."""
 
     async def commit(self, positions: Mapping[Partition, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from services.common.crash import CrashMark
 from services.common.errors import TransientError
-from services.common.ports import Partition
+from services.common.ports import Glance, Partition
 from services.common.records import Output, Record
 
 T = TypeVar("T")
@@ -124,7 +124,7 @@ class MemorySource:
         found, self._ahead = self._ahead or self._next(max_records), ()
         return found
 
-    def look_ahead(self, max_records: int, tell: Callable[[Sequence[Record]], None]) -> None:
+    def look_ahead(self, max_records: int, tell: Glance) -> None:
         """Read and tell of the next records at once."""
         if not self._ahead:
             self._ahead = self._next(max_records)
