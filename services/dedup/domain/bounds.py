@@ -37,6 +37,15 @@ class Found(NamedTuple):
     rows: Integers
     slots: list[int]
 
+    @property
+    def ideas(self) -> int:
+        """Return how many they are."""
+        return len(self.rows) + len(self.slots)
+
+    def and_also(self, others: Found | None) -> Found:
+        """Return these and *others*."""
+        return self if others is None else Found(np.concatenate([self.rows, others.rows]), self.slots + others.slots)
+
 
 class Look:
     """Upper bounds of one text's scores, times its distance from the mean, less ``_ROUNDING``: in the order of the scores' own bounds."""

@@ -116,8 +116,9 @@ def _dots(texts: Bytes, rows: Bytes) -> Singles:
 
 def _mend(found: Singles, texts: Bytes, rows: Bytes, changed: Iterable[int]) -> None:
     """Put in what is *found* of *rows* that have *changed*."""
-    anew = np.array(list(changed), np.int64)
-    if len(anew):
+    rows_anew = list(changed)
+    if rows_anew:
+        anew = np.array(rows_anew, np.int64)
         found[:, anew] = np.asarray(numkong.cdist(texts, rows.take(anew, 0), "dot", out_dtype="float32"))
 
 

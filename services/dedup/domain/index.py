@@ -31,8 +31,10 @@ __all__ = ["LEAST_SQUARE", "SCALE", "Floats", "Index", "Integers", "Match", "Uni
 _PRIOR_TEXTS = 20
 """The running mean starts as that of so many texts at the origin."""
 _MOST_LIKELY = 64
-_SPREAD = 0.005
-"""What the last of the best scores differs by from one text to the next, more or less."""
+_SPREAD = 0.01
+"""What the last of the best scores differs by from one text to the next, to begin with."""
+_NARROWER, _WIDER, _CLOSER = 0.7, 1.2, 0.97
+"""What becomes of it where more than ``_MOST_LIKELY`` lie above, where something was missed, and where nothing was: one of seven misses."""
 
 
 class _Members(NamedTuple):
@@ -63,6 +65,7 @@ class Index:
         self._last: Coarse | None = None
         self._guess = math.inf
         """What the last of the best may score: a look begins with what lies above. What it finds does not depend on it."""
+        self._spread = _SPREAD
 
     def __len__(self) -> int:
         return self._count
@@ -179,14 +182,17 @@ class Index:
         units, look = text.units, self._bounds.look(text, centre.offset, centre.length, self._sum / self._texts)
         worth_it = partial(self._worth_it, units=units, centre=centre, look=look)
         likely = look.above(self._guess, _MOST_LIKELY)
-        found = [] if likely is None else self._exact(units, centre, likely, worth_it)
-        if len(found) < best:
-            found += self._exact(units, centre, look.first(best), worth_it)
+        too_many = likely is None
+        if likely is None or likely.ideas < best:
+            likely = look.first(best).and_also(likely)
+        found = self._exact(units, centre, likely, worth_it)
         least = -sorted(found)[best - 1][0] if len(found) >= best else -math.inf
         others = look.above(least)
-        if others is not None:
+        missed = others is not None and others.ideas > 0
+        if others is not None and missed:
             found += self._exact(units, centre, others, worth_it)
-        self._guess = least - _SPREAD
+        self._spread *= _NARROWER if too_many else _WIDER if missed else _CLOSER
+        self._guess = least - self._spread
         return found
 
     def _near(self, text: Coarse, centre: Centre) -> list[Scored]:
