@@ -55,7 +55,7 @@ class Linkage:
 
     def steps(self, threshold: float) -> Iterator[Step]:
         """Join pairs while their score reaches *threshold*."""
-        best, partner = self.scores.max(axis=1), self.scores.argmax(axis=1)
+        best, partner = _highest(self.scores)
         while True:
             one = int(best.argmax())
             if best[one] < threshold:
@@ -68,7 +68,7 @@ class Linkage:
             changed[child] = changed[bound] = True
             changed |= changed[partner]
             stale = np.flatnonzero(changed & self._alive)
-            best[stale], partner[stale] = self.scores[stale].max(axis=1), self.scores[stale].argmax(axis=1)
+            best[stale], partner[stale] = _highest(self.scores[stale])
             closer = np.flatnonzero(self.scores[parent] > best)
             best[closer], partner[closer] = self.scores[parent, closer], parent
 
@@ -122,7 +122,13 @@ class Linkage:
         return scores
 
     def _row(self, place: int) -> Floats:
-        row: Floats = np.round(self._dots[place] / (self._counts[place] * self._counts * (SCALE * SCALE)), _DECIMALS)
+        row: Floats = (self._dots[place] / (self._counts[place] * self._counts * (SCALE * SCALE))).round(_DECIMALS)
         row[self._apart[place] | ~self._alive] = NEVER_JOINED
         row[place] = NEVER_JOINED
         return row
+
+
+def _highest(scores: Floats) -> tuple[Floats, Integers]:
+    """Return the highest of each row of *scores*, and where it is first."""
+    places: Integers = scores.argmax(axis=1)
+    return scores[np.arange(len(scores)), places], places

@@ -14,7 +14,8 @@ from services.dedup.domain.sample import Sample
 
 NEIGHBOURS = 8
 """Texts that each one is drawn towards, with their cosines as weights."""
-_CHUNK = 256
+_CHUNK = 128
+"""Rows at a time: what is summed of more of them does not stay near the processor."""
 _SQUARE = float(SCALE * SCALE)
 _FRACTION = 4.0
 """Parts of a unit that a drawn vector is rounded to before its length is taken."""

@@ -7,8 +7,9 @@ Pointers of earlier passes that the new gathering does not bear out are removed,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 
@@ -31,12 +32,17 @@ class Pair:
     parent: str
     score: float
     centroid: float
-    member: float
-    """Cosine of their nearest texts as they are."""
+    nearest: Callable[[], float] = field(compare=False)
+    """Gives ``member``: most pairs of a pass are never asked."""
     penalty: float
     """What makes the score one to compare with the threshold of a single text."""
     texts: tuple[int, int] = (0, 0)
     """Of pairs that are left: how many the two families have."""
+
+    @property
+    def member(self) -> float:
+        """Return the cosine of their nearest texts as they are."""
+        return self.nearest()
 
 
 @dataclass(slots=True)
@@ -92,9 +98,10 @@ class _Pass:
                     yield self._pair(child, parent, self._linkage.mean_cosine(one, other), one, other)
 
     def _left(self, roots: _Roots, floor: float) -> Iterator[Pair]:
-        scores = np.triu(self._linkage.scores, 1)
-        scores[scores == 0.0] = -np.inf  # what lies below the diagonal
+        scores = self._linkage.scores
         ones, others = np.nonzero(scores >= floor + self._penalty)
+        each = ones < others
+        ones, others = ones[each], others[each]
         named: set[frozenset[str]] = set()
         for one, other in sorted(zip(ones.tolist(), others.tolist(), strict=True), key=lambda pair: (-scores[pair], pair)):
             child, parent = self._linkage.directed(one, other)
@@ -110,7 +117,7 @@ class _Pass:
             parent,
             round(centroid - self._penalty, _DECIMALS),
             centroid,
-            self._nearest(one, other),
+            partial(self._nearest, one, other),
             self._penalty,
         )
 
