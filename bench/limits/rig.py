@@ -74,16 +74,19 @@ class Service:
         return self._process.pid
 
     def usage(self) -> Usage:
-        """Return what it has used; Linux alone tells."""
+        """Return what it and the processes that it started have used; Linux alone tells."""
         self.check()
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        memory = dict(line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
-        ticks = sum(int(field) for field in fields[_FIELDS_BEFORE_UTIME : _FIELDS_BEFORE_UTIME + 2])
-        return Usage(ticks / _HERTZ, _mib(memory["VmRSS"]), _mib(memory["VmHWM"]))
+        each = [_usage(pid) for pid in self._pids()]
+        return Usage(sum(one.cpu_seconds for one in each), sum(one.rss_mib for one in each), sum(one.peak_mib for one in each))
 
     def forget_peak(self) -> None:
         """Count the peak of the resident set from now on."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        for pid in self._pids():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def _pids(self) -> list[int]:
+        running = [int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit()]
+        return [self.pid, *(pid for pid in running if _parent(pid) == self.pid)]
 
     def check(self) -> None:
         """Return if it runs.
@@ -252,6 +255,24 @@ async def _is_ready(session: aiohttp.ClientSession, port: int) -> bool:
             return answer.status == 200
     except (aiohttp.ClientError, TimeoutError):
         return False
+
+
+def _stat(pid: int) -> list[str]:
+    """Return what the system tells of a process, from its state on."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        return int(_stat(pid)[1])
+    except FileNotFoundError:  # it has ended
+        return None
+
+
+def _usage(pid: int) -> Usage:
+    memory = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    ticks = sum(int(field) for field in _stat(pid)[_FIELDS_BEFORE_UTIME : _FIELDS_BEFORE_UTIME + 2])
+    return Usage(ticks / _HERTZ, _mib(memory["VmRSS"]), _mib(memory["VmHWM"]))
 
 
 def _mib(text: str) -> float:

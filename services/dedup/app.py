@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -18,7 +18,8 @@ from services.common.ports import Route
 from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.worker import Wire, Wiring
-from services.dedup.adapters.encoder import open_encoder
+from services.dedup.adapters.apart import start_encoder
+from services.dedup.adapters.memory import RememberingEncoder
 from services.dedup.adapters.metrics import DedupMetrics
 from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
 from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
@@ -43,10 +44,11 @@ def wire_with(settings: DedupSettings) -> Wire:
 
     @asynccontextmanager
     async def wire(codec: Codec, registry: CollectorRegistry) -> AsyncIterator[Wiring]:
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="decide")
-        encoding = ThreadPoolExecutor(max_workers=1, thread_name_prefix="encode")
-        try:
-            encoder = await asyncio.get_running_loop().run_in_executor(thread, open_encoder, settings)
+        with ExitStack() as leaving:
+            thread, encoding = (leaving.enter_context(_thread(name)) for name in ("decide", "encode"))
+            process = await asyncio.get_running_loop().run_in_executor(thread, start_encoder, settings)
+            leaving.callback(process.close)
+            encoder = RememberingEncoder(process, settings.remembered_texts)
             async with open_store(settings, NAME, schema=SCHEMA, sqlite=sqlite_logs, mongo=mongo_logs) as store:
                 logs = store.port
                 await logs.prepare()
@@ -66,11 +68,17 @@ def wire_with(settings: DedupSettings) -> Wire:
                 route = Route(BoardEvent.TOPIC, codec.optional_decoder(BoardEvent), handler.handle, handler.glance)
                 recall = DecisionRecall(logs.said, codec)
                 yield Wiring([route], store.marks, assignment=handler, birth=store.birth, recall=recall)
-        finally:
-            thread.shutdown(wait=False, cancel_futures=True)
-            encoding.shutdown(wait=False, cancel_futures=True)
 
     return wire
+
+
+@contextmanager
+def _thread(name: str) -> Iterator[Executor]:
+    thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    try:
+        yield thread
+    finally:
+        thread.shutdown(wait=False, cancel_futures=True)
 
 
 @dataclass(frozen=True, slots=True)

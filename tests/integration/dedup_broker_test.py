@@ -1,4 +1,4 @@
-"""``python -m services.dedup`` with its model on a real broker: board events in, decisions and states out, a kill -9 in between."""
+"""``python -m services.dedup`` with its model on a real broker: board events in, decisions and states out, kill -9s in between."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from services.common.events import BoardEvent, Decision, Idea
@@ -138,6 +139,15 @@ async def test_decisions_survive_a_kill_and_a_second_publication(broker: Embedde
         await readers.take(2000)
         assert [event_of(999).event_id] == [decision.event_id for decision in readers.decisions[said:]]
 
+        said = len(readers.decisions)
+        (encoder_process,) = psutil.Process(dedup.pid).children()
+        encoder_process.kill()
+        unheard_of = submitted(1000, "a barometer in the footer", board=BOARDS[0])
+        await publish(broker.bootstrap_servers, [CODEC.output(unheard_of)])
+        await readers.until(lambda: len(readers.decisions) > said, dedup.log)
+        assert {unheard_of.event_id} == {decision.event_id for decision in readers.decisions[said:]}
+
+    assert "encoder_died" in dedup.log()
     assert dedup.end(signal.SIGTERM) == 0, dedup.log()
     for line in dedup.log().splitlines():
         assert "crash" not in json.loads(line)["event"]

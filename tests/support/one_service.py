@@ -61,6 +61,12 @@ class ServiceProcess:
             command = [sys.executable, "-m", f"services.{self._service}"]
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._environment, stdout=log, stderr=log)
 
+    @property
+    def pid(self) -> int:
+        """The process, which was started."""
+        assert self._process is not None
+        return self._process.pid
+
     def end(self, how: signal.Signals | None = None) -> int:
         """Return its exit code once it ends, sent *how* unless it ends by itself."""
         assert self._process is not None

@@ -17,6 +17,7 @@ from services.common.errors import ConfigurationError
 from services.common.paths import ROOT
 from services.dedup.adapters import export, models
 from services.dedup.adapters.encoder import OnnxEncoder
+from services.dedup.adapters.memory import RememberingEncoder
 from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, prepare_model
 from services.dedup.domain.index import in_units
 from tests.fakes_dedup import models_folder
@@ -40,8 +41,8 @@ def folder() -> Path:
     return prepare_model(None, models_folder())
 
 
-def _encoder(folder: Path, *, threads: int = 1, remembered: int = 1) -> OnnxEncoder:
-    return OnnxEncoder(folder, threads=threads, remembered=remembered)
+def _encoder(folder: Path, *, threads: int = 1, remembered: int = 1) -> RememberingEncoder:
+    return RememberingEncoder(OnnxEncoder(folder, threads=threads), remembered)
 
 
 @pytest.mark.model
@@ -94,7 +95,7 @@ np.save(out + "/vectors.npy", np.stack([model.encode([text], normalize_embedding
 def test_torch_is_not_loaded(folder: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from services.dedup.adapters.encoder import OnnxEncoder\n"
-        f"OnnxEncoder(Path({str(folder)!r}), threads=1, remembered=1).encode(['x'])\n"
+        f"OnnxEncoder(Path({str(folder)!r}), threads=1).encode(['x'])\n"
         "print(sorted({'torch', 'transformers', 'sentence_transformers'} & set(sys.modules)))"
     )
 

@@ -8,7 +8,6 @@ process: a fifth of a second to start instead of five, 110 MB instead of 900, an
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from services.common.errors import ConfigurationError
+from services.dedup.adapters.memory import RememberingEncoder
 from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, prepare_model
 from services.dedup.ports import Vectors
 from services.dedup.settings import DedupSettings
@@ -29,20 +29,24 @@ _LANES = 8
 _TINY = np.float32(1e-12)
 
 
-def open_encoder(settings: DedupSettings) -> OnnxEncoder:
-    """Return the encoder that *settings* name; blocks, for some 15 s where the model has never been exported before.
+def open_encoder(settings: DedupSettings) -> RememberingEncoder:
+    """Return the encoder that *settings* name, in this process; blocks, for some 15 s where the model has never been exported before.
 
     Raises:
         ConfigurationError: The model is missing, or of a kind that cannot be run.
     """
     folder = prepare_model(settings.model, settings.models_folder())
-    return OnnxEncoder(folder, threads=settings.encoder_threads, remembered=settings.remembered_texts)
+    return RememberingEncoder(OnnxEncoder(folder, threads=settings.encoder_threads), settings.remembered_texts)
 
 
 class OnnxEncoder:
-    """Encodes with an exported model; remembers the vectors of the last texts."""
+    """Encodes with an exported model.
 
-    def __init__(self, folder: Path, *, threads: int, remembered: int) -> None:
+    Raises:
+        ConfigurationError: The model is of a kind that cannot be run.
+    """
+
+    def __init__(self, folder: Path, *, threads: int) -> None:
         facts = json.loads((folder / FACTS_FILE).read_text())
         self._tokenizer = _tokenizer(folder, facts["max_tokens"])
         self._pool = _pooling(facts["pooling"])
@@ -55,8 +59,6 @@ class OnnxEncoder:
         self._wants_types = any(given.name == "token_type_ids" for given in self._session.get_inputs())
         self._model = folder.name
         self._dimensions = int(self._session.get_outputs()[0].shape[-1])
-        self._remembered = remembered
-        self._known: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
 
     @property
     def model(self) -> str:
@@ -72,14 +74,7 @@ class OnnxEncoder:
         """Return one L2-normalised row a text; see ``services.dedup.ports.Encoder``."""
         rows = np.empty((len(texts), self._dimensions), np.float32)
         for place, text in enumerate(texts):
-            known = self._known.get(text)
-            if known is None:
-                known = self._known[text] = self._encode(text)
-                if len(self._known) > self._remembered:
-                    self._known.popitem(last=False)
-            else:
-                self._known.move_to_end(text)
-            rows[place] = known
+            rows[place] = self._encode(text)
         return rows
 
     def _encode(self, text: str) -> NDArray[np.float32]:
