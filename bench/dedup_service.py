@@ -92,6 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--boards", type=int, default=4)
     asked = parser.parse_args(arguments)
+    if asked.texts < 2:
+        parser.error("--texts: at least 2, half of them for the encoder alone before the service, half behind it")
     found = measured(asked.texts, asked.rounds, asked.boards)
     print("\n".join(found.lines()), flush=True)
     return 0 if all(bar.holds for bar in found.bars) else 1

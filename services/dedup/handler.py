@@ -254,7 +254,7 @@ def _new_texts(batch: Sequence[Received[BoardEvent]], boards: Mapping[str, Board
 
 
 def _needs_vector(event: BoardEvent, board: Board) -> bool:
-    return board.position_of(event.event_id) is None and not board.wordings.rows(text_key(event.text or ""))
+    return not event.is_vote and board.position_of(event.event_id) is None and not board.wordings.rows(text_key(event.text or ""))
 
 
 def _runs(batch: Sequence[Received[BoardEvent]]) -> list[Sequence[Received[BoardEvent]]]:

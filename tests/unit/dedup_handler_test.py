@@ -119,6 +119,16 @@ def test_exact_repeats_are_not_encoded() -> None:
     assert encoder.encoded == ["dark mode", "export to pdf"]
 
 
+def test_votes_are_not_encoded() -> None:
+    encoder = FakeEncoder()
+    vote = submitted(5, "+1 from all of us", is_vote=True, parent_id=_EVENTS[0].feedback_id)
+
+    outcomes = handle_all(handler_on(MemoryBoardLog(), encoder=encoder), [received([_EVENTS[0], vote])])
+
+    assert isinstance(outcomes[1], Emit)
+    assert encoder.encoded == ["dark mode"]
+
+
 async def test_boards_in_memory_are_bounded_and_folded_again_when_needed() -> None:
     log = Flaky()
     handler = handler_on(log, boards=2)
