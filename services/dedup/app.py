@@ -18,10 +18,10 @@ from services.common.ports import Route
 from services.common.sqlite import Database
 from services.common.store import open_store
 from services.common.worker import Wire, Wiring
-from services.dedup.adapters.apart import start_encoder
-from services.dedup.adapters.memory import RememberingEncoder
+from services.dedup.adapters.encoder_process import start_encoder
 from services.dedup.adapters.metrics import DedupMetrics
 from services.dedup.adapters.mongo import MongoBoardLog, MongoSaidLog
+from services.dedup.adapters.remembering import RememberingEncoder
 from services.dedup.adapters.sqlite import SCHEMA, SqliteBoardLog, SqliteSaidLog
 from services.dedup.definition import load_boards
 from services.dedup.handler import DedupHandler

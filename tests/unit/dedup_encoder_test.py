@@ -17,8 +17,8 @@ from services.common.errors import ConfigurationError
 from services.common.paths import ROOT
 from services.dedup.adapters import export, models
 from services.dedup.adapters.encoder import OnnxEncoder
-from services.dedup.adapters.memory import RememberingEncoder
 from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, prepare_model
+from services.dedup.adapters.remembering import RememberingEncoder
 from services.dedup.domain.index import in_units
 from tests.fakes_dedup import models_folder
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from services.common.errors import ConfigurationError
-from services.dedup.adapters.memory import RememberingEncoder
 from services.dedup.adapters.models import FACTS_FILE, ONNX_FILE, prepare_model
+from services.dedup.adapters.remembering import RememberingEncoder
 from services.dedup.ports import Vectors
 from services.dedup.settings import DedupSettings
 

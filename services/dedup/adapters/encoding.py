@@ -13,8 +13,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from services.common.errors import ConfigurationError
-from services.dedup.adapters.apart import DONE, FAILED
 from services.dedup.adapters.encoder import OnnxEncoder
+from services.dedup.adapters.encoder_process import DONE, FAILED
 
 
 def main() -> None:

@@ -17,10 +17,10 @@ import pytest
 
 from services.common.errors import ConfigurationError, TransientError
 from services.common.paths import ROOT
-from services.dedup.adapters.apart import EncoderProcess
 from services.dedup.adapters.encoder import OnnxEncoder
-from services.dedup.adapters.memory import RememberingEncoder
+from services.dedup.adapters.encoder_process import EncoderProcess
 from services.dedup.adapters.models import FACTS_FILE, prepare_model
+from services.dedup.adapters.remembering import RememberingEncoder
 from tests.fakes_dedup import FakeEncoder, models_folder
 
 _TEXTS = ["Please add a dark mode", "", "日本語のフィードバック 🎉", "\x00 control \u2028 characters", "word " * 300]
@@ -134,7 +134,7 @@ def test_it_ends_when_it_is_closed(encoder: EncoderProcess) -> None:
 def test_it_ends_with_a_worker_that_is_killed(folder: Path) -> None:
     """And the worker has not loaded what runs the model."""
     program = (
-        "import os, signal, sys; from pathlib import Path; from services.dedup.adapters.apart import EncoderProcess\n"
+        "import os, signal, sys; from pathlib import Path; from services.dedup.adapters.encoder_process import EncoderProcess\n"
         f"encoder = EncoderProcess(Path({str(folder)!r}), threads=1)\n"
         "print(encoder.pid, sorted({'onnxruntime', 'tokenizers'} & set(sys.modules)), flush=True)\n"
         "os.kill(os.getpid(), signal.SIGKILL)"
